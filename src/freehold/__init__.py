@@ -1,0 +1,1 @@
+"""Freehold: a self-hosted platform that runs AI agents for many tenants."""

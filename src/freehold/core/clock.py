@@ -1,0 +1,16 @@
+"""The clock is handed in, so that tests decide what time it is."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time and waits. Production has one; tests have one they wind by hand."""
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once `seconds` have passed."""
+        ...

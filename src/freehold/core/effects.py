@@ -1,0 +1,65 @@
+"""An effect: something done to the world, as data with a key, and what can become of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class EffectState(StrEnum):
+    """Where an effect stands."""
+
+    PROPOSED = "proposed"
+    ASKED = "asked"
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    """Provably nothing was sent, or the counterpart said no and did nothing."""
+    UNKNOWN = "unknown"
+    """It may have happened; a person decides, unless the connection knows idempotency keys."""
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+EFFECT_TRANSITIONS = MappingProxyType({
+    EffectState.PROPOSED: frozenset({EffectState.OPEN, EffectState.ASKED, EffectState.REFUSED}),
+    EffectState.ASKED: frozenset({EffectState.OPEN, EffectState.REFUSED, EffectState.EXPIRED}),
+    EffectState.OPEN: frozenset({EffectState.DONE, EffectState.FAILED, EffectState.UNKNOWN}),
+    EffectState.UNKNOWN: frozenset({EffectState.OPEN, EffectState.DONE, EffectState.FAILED}),
+})
+"""Every arrow there is; what is unknown is opened again only by a person or under an idempotency key."""
+
+SANDBOX = "sandbox"
+"""The connection whose effects the worker carries out itself, in the run's sandbox."""
+
+
+class Verdict(StrEnum):
+    """What a version may do with a tool."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a run wants done. Its canonical bytes are `{connection, operation, arguments}` in RFC 8785."""
+
+    key: str
+    """`run/segment/model-step/call-index`; fixed when the model proposed it."""
+    connection: str
+    operation: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an effect, as the gateway tells it."""
+
+    state: EffectState
+    hash: str
+    """SHA-256 of the canonical bytes, in hexadecimal: what an approval is bound to."""
+    result: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    fresh: bool = True
+    """False when the outcome was stored before this request came in."""

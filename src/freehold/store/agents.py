@@ -1,0 +1,128 @@
+"""Agents and versions of one tenant."""
+
+from dataclasses import asdict
+
+from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, func, select, update
+
+from freehold.core.agents import Agent, Spec, Version
+from freehold.core.effects import Verdict
+from freehold.core.errors import Conflict, NotFound
+from freehold.store.schema import fields, table, tenant_column
+from freehold.store.types import Json, Moment
+
+agent_table = table(
+    "agents",
+    tenant_column(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("tenant", "name"),
+    tenant="tenant",
+    data_class="configuration",
+    retention="tenant",
+)
+
+version_table = table(
+    "versions",
+    tenant_column(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("spec", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("tenant", "agent", "number"),
+    tenant="tenant",
+    data_class="configuration",
+    retention="tenant",
+)
+
+
+class Agents:
+    """The agents of one tenant."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`, within the transaction of `connection`."""
+        self._connection, self._tenant = connection, tenant
+
+    def add(self, agent: Agent) -> None:
+        """Write down a new agent; a name that is taken is a `Conflict`."""
+        if self._row(agent.name) is not None:
+            raise Conflict(
+                f"There is an agent {agent.name!r} already.",
+                code="name_taken",
+                remedy="Choose another name, or make a new version of that agent.",
+            )
+        self._connection.execute(agent_table.insert().values(asdict(agent) | {"tenant": self._tenant}))
+
+    def find(self, name: str) -> Agent:
+        """Return the agent whose name or id is `name`; raise `NotFound` where there is none."""
+        found = self._row(name)
+        if found is None:
+            raise NotFound("There is no such agent.", remedy="`freehold agent list` shows the tenant's agents.")
+        return found
+
+    def page(self, *, after: str = "", limit: int = 100) -> list[Agent]:
+        """Return agents by id, those behind `after`, at most `limit`."""
+        query = select(agent_table).where(agent_table.c.tenant == self._tenant, agent_table.c.id > after)
+        rows = self._connection.execute(query.order_by(agent_table.c.id).limit(limit)).mappings()
+        return [Agent(**fields(row, "tenant")) for row in rows]
+
+    def point(self, agent: str, version: str) -> None:
+        """Let new runs of `agent` start with `version`."""
+        self._connection.execute(
+            update(agent_table)
+            .where(agent_table.c.tenant == self._tenant, agent_table.c.id == agent)
+            .values(version=version)
+        )
+
+    def _row(self, name: str) -> Agent | None:
+        query = select(agent_table).where(
+            agent_table.c.tenant == self._tenant, (agent_table.c.name == name) | (agent_table.c.id == name)
+        )
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Agent(**fields(row, "tenant"))
+
+
+class Versions:
+    """The versions of one tenant's agents."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`, within the transaction of `connection`."""
+        self._connection, self._tenant = connection, tenant
+
+    def add(self, version: Version) -> None:
+        """Write down a version; the same content again changes nothing."""
+        if self._row(version.id) is None:
+            self._connection.execute(version_table.insert().values(asdict(version) | {"tenant": self._tenant}))
+
+    def find(self, version: str) -> Version:
+        """Return the version; raise `NotFound` where there is none."""
+        found = self._row(version)
+        if found is None:
+            raise NotFound("There is no such version.")
+        return found
+
+    def next_number(self, agent: str) -> int:
+        """Return the number the agent's next version gets, from 1."""
+        query = select(func.max(version_table.c.number)).where(
+            version_table.c.tenant == self._tenant, version_table.c.agent == agent
+        )
+        return (self._connection.execute(query).scalar() or 0) + 1
+
+    def of(self, agent: str) -> list[Version]:
+        """Return the agent's versions, newest first."""
+        query = select(version_table).where(version_table.c.tenant == self._tenant, version_table.c.agent == agent)
+        rows = self._connection.execute(query.order_by(version_table.c.number.desc())).mappings()
+        return [_version(fields(row, "tenant")) for row in rows]
+
+    def _row(self, version: str) -> Version | None:
+        query = select(version_table).where(version_table.c.tenant == self._tenant, version_table.c.id == version)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else _version(fields(row, "tenant"))
+
+
+def _version(values: dict[str, object]) -> Version:
+    spec = dict(values.pop("spec"))  # type: ignore[call-overload]
+    tools = {name: Verdict(verdict) for name, verdict in spec.pop("tools").items()}
+    return Version(**values, spec=Spec(**spec, tools=tools))  # type: ignore[arg-type]

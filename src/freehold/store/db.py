@@ -1,0 +1,129 @@
+"""
+The database machinery: transactions that are short, durable and one writer at a time.
+
+SQLite runs in WAL with `synchronous=FULL`: what was committed survives a power cut. A write
+transaction begins `IMMEDIATE`, so it never fails half-way for want of the lock.
+"""
+
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from freehold.core.errors import Exhausted, Unavailable
+
+BUSY_SECONDS: Final = 30
+WRITE: Final = "freehold_write"
+_FULL: Final = ("database or disk is full", "disk I/O error", "unable to open database", "readonly database")
+
+
+class Database:
+    """One database and the way to it. Threads share it; each transaction has a connection of its own."""
+
+    def __init__(self, address: str, *, reserve: Path | None = None) -> None:
+        """Open the database at `address` (an SQLAlchemy URL); `reserve` is the file dropped when the disk is full."""
+        self.engine = open_engine(address)
+        self._writing = writing(self.engine)
+        self._writer = threading.Lock()
+        self._reserve = reserve
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment of the database."""
+        with self.engine.connect() as connection, told():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """
+        Give a connection whose work is committed, durably, when the block ends well, and undone when it does not.
+
+        Raises `Exhausted` (507, `disk_full`) when there is no room; the reserve file is dropped then, so that
+        what was accepted before can still finish.
+        """
+        try:
+            with self._writer, told(), self._writing.connect() as connection, connection.begin():
+                yield connection
+        except Exhausted:
+            self._drop_reserve()
+            raise
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    def _drop_reserve(self) -> None:
+        if self._reserve is not None:
+            self._reserve.unlink(missing_ok=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Translate what the database says into the kinds of error that users meet."""
+    try:
+        yield
+    except exc.OperationalError as error:
+        text = str(error.orig)
+        if any(sign in text for sign in _FULL):
+            raise Exhausted(
+                "There is no room left to write to the database, so nothing was accepted.",
+                code="disk_full",
+                status=507,
+                remedy="Free space on the disk of the data folder, or make it writable, and try again.",
+            ) from error
+        if "locked" in text:
+            raise Unavailable("The database is busy.", code="database_busy", after=1.0) from error
+        raise
+
+
+def hold_reserve(path: Path, megabytes: int) -> None:
+    """Keep a file of `megabytes` at `path` while there is room for it; raise `Exhausted` where there is none."""
+    if path.exists() and path.stat().st_size >= megabytes << 20:
+        return
+    try:
+        with path.open("wb") as file:
+            for _ in range(megabytes):
+                file.write(b"\0" * (1 << 20))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            raise Exhausted(
+                f"There is no room for the {megabytes} MB that are kept in reserve.",
+                code="disk_full",
+                status=507,
+                remedy="Free space on the disk of the data folder.",
+            ) from error
+        raise
+
+
+def open_engine(address: str) -> Engine:
+    """Return an engine for `address`, set up for durability; SQLite gets its pragmas on every connection."""
+    if not address.startswith("sqlite"):
+        return create_engine(address, pool_pre_ping=True)
+    engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS}000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITE) else "BEGIN")
+
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Return `engine`, same pool, with every transaction begun as one that will write."""
+    return engine.execution_options(**{WRITE: True})
+
+
+def sqlite_address(path: Path) -> str:
+    """Return the address of the SQLite file at `path`."""
+    return f"sqlite:///{path}"

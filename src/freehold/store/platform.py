@@ -1,0 +1,124 @@
+"""What is true of the whole platform: tenants, keys, and which rows of any tenant are due for work."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from freehold.core.approvals import ApprovalState
+from freehold.core.runs import FINAL, RunState, WaitsFor
+from freehold.store.journal import approval_table
+from freehold.store.outbox import OutboxState, outbox_table
+from freehold.store.runs import event_table, run_table
+from freehold.store.talk import channel_table
+from freehold.store.tenants import Keys, Tenants
+from freehold.store.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row of some tenant that wants work."""
+
+    tenant: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that is not over, as the reconciler sees it."""
+
+    tenant: str
+    id: str
+    state: RunState
+    segment: int
+    slot: int
+    conversation: str | None
+
+
+class Platform:
+    """What belongs to no tenant, and what is due, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Work within the transaction of `connection`."""
+        self.connection = connection
+        self.tenants = Tenants(connection)
+        self.keys = Keys(connection)
+        self.workers = Workers(connection)
+
+    def due_outgoing(self, now: datetime, *, limit: int = 100) -> list[Due]:
+        """Return what is to leave by now, oldest first."""
+        query = select(outbox_table.c.tenant, outbox_table.c.id).where(
+            outbox_table.c.state == OutboxState.PENDING, outbox_table.c.due_at <= now
+        )
+        return [Due(*row) for row in self.connection.execute(query.order_by(outbox_table.c.due_at).limit(limit))]
+
+    def due_runs(self, now: datetime, *, limit: int = 100) -> list[Due]:
+        """Return the waiting runs whose time to wake has come."""
+        query = select(run_table.c.tenant, run_table.c.id).where(
+            run_table.c.state == RunState.WAITING, run_table.c.wake_at <= now
+        )
+        return [Due(*row) for row in self.connection.execute(query.order_by(run_table.c.wake_at).limit(limit))]
+
+    def overdue_runs(self, now: datetime, *, limit: int = 100) -> list[Due]:
+        """Return the runs that are not over although their deadline is."""
+        query = select(run_table.c.tenant, run_table.c.id).where(
+            run_table.c.state.not_in(sorted(FINAL)), run_table.c.deadline <= now
+        )
+        return [Due(*row) for row in self.connection.execute(query.limit(limit))]
+
+    def expired_approvals(self, now: datetime, *, limit: int = 100) -> list[Due]:
+        """Return the questions nobody answered in time."""
+        query = select(approval_table.c.tenant, approval_table.c.id).where(
+            approval_table.c.state == ApprovalState.ASKED, approval_table.c.expires_at <= now
+        )
+        return [Due(*row) for row in self.connection.execute(query.limit(limit))]
+
+    def unfinished(self) -> list[Unfinished]:
+        """Return all runs that queue or run, oldest first."""
+        columns = (
+            run_table.c.tenant,
+            run_table.c.id,
+            run_table.c.state,
+            run_table.c.segment,
+            run_table.c.slot,
+            run_table.c.conversation,
+        )
+        query = select(*columns).where(run_table.c.state.in_((RunState.QUEUED, RunState.RUNNING)))
+        return [Unfinished(*row) for row in self.connection.execute(query.order_by(run_table.c.id))]
+
+    def waiting_for_children(self) -> list[Due]:
+        """Return the runs that wait for a child."""
+        query = select(run_table.c.tenant, run_table.c.id).where(
+            run_table.c.state == RunState.WAITING, run_table.c.waits_for == WaitsFor.CHILD
+        )
+        return [Due(*row) for row in self.connection.execute(query)]
+
+    def cancelled(self, runs: list[str]) -> list[str]:
+        """Return those of `runs` (ids of any tenant) that are over or stand still."""
+        still = (*FINAL, RunState.PAUSED)
+        query = select(run_table.c.id).where(run_table.c.id.in_(runs), run_table.c.state.in_(sorted(still)))
+        return list(self.connection.execute(query).scalars())
+
+    def last_position(self) -> int:
+        """Return the position of the newest event."""
+        return int(self.connection.execute(select(func.max(event_table.c.position))).scalar() or 0)
+
+    def events_behind(self, position: int, *, limit: int = 500) -> list[dict[str, Any]]:
+        """Return the events of all tenants behind `position` as `{position, tenant, run, seq, at, type, data}`."""
+        query = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
+        return [dict(row) for row in self.connection.execute(query.limit(limit)).mappings()]
+
+    def tenant_of_channel(self, channel: str) -> str | None:
+        """Return the id of the tenant whose channel this is: a hook's address names only the channel."""
+        return self.connection.execute(select(channel_table.c.tenant).where(channel_table.c.id == channel)).scalar()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many runs are in each state."""
+        query = select(run_table.c.state, func.count()).group_by(run_table.c.state)
+        return {str(state): count for state, count in self.connection.execute(query)}
+
+    def prune_outgoing(self, before: datetime) -> int:
+        """Delete what left before then and return how many rows that were."""
+        which = (outbox_table.c.state == OutboxState.SENT) & (outbox_table.c.created_at < before)
+        return self.connection.execute(delete(outbox_table).where(which)).rowcount

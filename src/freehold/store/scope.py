@@ -1,0 +1,89 @@
+"""
+A scope is what code may touch for one tenant, within one transaction.
+
+Whoever works for a tenant is handed a `Tenancy` or a `Scope` of it; neither can name another tenant.
+Only the composition and the edges, which know who asks, hold a `Store`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import final
+
+from sqlalchemy import Connection
+
+from freehold.store.agents import Agents, Versions
+from freehold.store.db import Database
+from freehold.store.journal import Approvals, Signals, Steps
+from freehold.store.outbox import Idempotency, Outbox
+from freehold.store.platform import Platform
+from freehold.store.runs import Events, Runs
+from freehold.store.talk import Channels, Parts, Talk
+
+
+@final
+class Scope:
+    """One tenant's part of the database, within one transaction: what is written here commits together."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`; made by a `Tenancy`."""
+        self.connection = connection
+        self.tenant = tenant
+        self.agents = Agents(connection, tenant)
+        self.versions = Versions(connection, tenant)
+        self.runs = Runs(connection, tenant)
+        self.events = Events(connection, tenant)
+        self.talk = Talk(connection, tenant)
+        self.channels = Channels(connection, tenant)
+        self.parts = Parts(connection, tenant)
+        self.steps = Steps(connection, tenant)
+        self.signals = Signals(connection, tenant)
+        self.approvals = Approvals(connection, tenant)
+        self.outbox = Outbox(connection, tenant)
+        self.idempotency = Idempotency(connection, tenant)
+
+
+@final
+class Tenancy:
+    """The way to one tenant's scope, transaction by transaction."""
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        """Belong to `tenant`; made by a `Store`."""
+        self._database = database
+        self.tenant = tenant
+
+    @contextmanager
+    def read(self) -> Iterator[Scope]:
+        """Give a scope that sees one moment."""
+        with self._database.read() as connection:
+            yield Scope(connection, self.tenant)
+
+    @contextmanager
+    def write(self) -> Iterator[Scope]:
+        """Give a scope whose writes commit together when the block ends well."""
+        with self._database.write() as connection:
+            yield Scope(connection, self.tenant)
+
+
+@final
+class Store:
+    """The whole database, for those who decide whose turn it is."""
+
+    def __init__(self, database: Database) -> None:
+        """Stand on `database`, whose migrations have run."""
+        self.database = database
+
+    def tenant(self, tenant: str) -> Tenancy:
+        """Return the way to the scope of the tenant with this id."""
+        return Tenancy(self.database, tenant)
+
+    @contextmanager
+    def read(self) -> Iterator[Platform]:
+        """Give what belongs to the platform as of one moment."""
+        with self.database.read() as connection:
+            yield Platform(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Platform]:
+        """Give what belongs to the platform, to write."""
+        with self.database.write() as connection:
+            yield Platform(connection)

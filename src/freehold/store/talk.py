@@ -1,0 +1,215 @@
+"""Conversations, messages, channels and context parts of one tenant: what was said."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Integer, Text, UniqueConstraint, func, select
+
+from freehold.core.errors import Conflict, NotFound
+from freehold.core.messages import Conversation, Message
+from freehold.core.parts import Label, Origin, Part, Role
+from freehold.store.schema import fields, one_of, table, tenant_column
+from freehold.store.types import Coded, Json, Moment
+
+conversation_table = table(
+    "conversations",
+    tenant_column(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("channel", Text),
+    Column("thread", Text),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("tenant", "channel", "thread"),
+    tenant="tenant",
+    data_class="content",
+    retention="tenant",
+)
+
+message_table = table(
+    "messages",
+    tenant_column(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("conversation", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("channel", Text),
+    Column("attachments", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("messages_by_conversation", "tenant", "conversation"),
+    tenant="tenant",
+    data_class="content",
+    retention="tenant",
+)
+
+channel_table = table(
+    "channels",
+    tenant_column(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("tenant", "name"),
+    Index("channels_by_id", "id", unique=True),
+    tenant="tenant",
+    data_class="configuration",
+    retention="tenant",
+)
+
+part_table = table(
+    "parts",
+    tenant_column(primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("segment", Integer, nullable=False),
+    Column("conversation", Text),
+    Column("role", Coded(Role), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("origins", Json, nullable=False),
+    Column("readers", Json, nullable=False),
+    Column("hash", Text, nullable=False),
+    one_of("role", Role),
+    Index("parts_by_conversation", "tenant", "conversation", "run", "n"),
+    tenant="tenant",
+    data_class="content",
+    retention="tenant",
+)
+
+
+class Talk:
+    """What is said to and by the agents of one tenant."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`, within the transaction of `connection`."""
+        self._connection, self._tenant = connection, tenant
+
+    def open(self, conversation: Conversation) -> None:
+        """Write down a new conversation."""
+        self._connection.execute(conversation_table.insert().values(asdict(conversation) | {"tenant": self._tenant}))
+
+    def conversation(self, conversation: str) -> Conversation:
+        """Return the conversation; raise `NotFound` where there is none."""
+        found = self._conversation(conversation_table.c.id == conversation)
+        if found is None:
+            raise NotFound("There is no such conversation.", remedy="Leave it out to begin a new one.")
+        return found
+
+    def conversation_on(self, channel: str, thread: str) -> Conversation | None:
+        """Return the conversation that a channel knows as `thread`."""
+        return self._conversation((conversation_table.c.channel == channel) & (conversation_table.c.thread == thread))
+
+    def say(self, message: Message) -> None:
+        """Write down a message."""
+        self._connection.execute(message_table.insert().values(asdict(message) | {"tenant": self._tenant}))
+
+    def message(self, message: str) -> Message:
+        """Return the message; raise `NotFound` where there is none."""
+        query = select(message_table).where(message_table.c.tenant == self._tenant, message_table.c.id == message)
+        row = self._connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFound("There is no such message.")
+        return _message(fields(row, "tenant"))
+
+    def messages(self, conversation: str, *, after: str = "", limit: int = 100) -> list[Message]:
+        """Return the messages of a conversation in order, those behind the id `after`."""
+        query = select(message_table).where(
+            message_table.c.tenant == self._tenant,
+            message_table.c.conversation == conversation,
+            message_table.c.id > after,
+        )
+        rows = self._connection.execute(query.order_by(message_table.c.id).limit(limit)).mappings()
+        return [_message(fields(row, "tenant")) for row in rows]
+
+    def _conversation(self, which: Any) -> Conversation | None:
+        query = select(conversation_table).where(conversation_table.c.tenant == self._tenant, which)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Conversation(**fields(row, "tenant"))
+
+
+class Channels:
+    """The channels of one tenant: `{id, agent, kind, name, config, created_at}` each."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`, within the transaction of `connection`."""
+        self._connection, self._tenant = connection, tenant
+
+    def add(self, channel: dict[str, Any]) -> None:
+        """Write down a new channel; a name that is taken is a `Conflict`."""
+        if any(known["name"] == channel["name"] for known in self.all()):
+            raise Conflict(f"There is a channel {channel['name']!r} already.", code="name_taken")
+        self._connection.execute(channel_table.insert().values(channel | {"tenant": self._tenant}))
+
+    def get(self, channel: str) -> dict[str, Any]:
+        """Return the channel; raise `NotFound` where there is none."""
+        for known in self.all():
+            if channel in {known["id"], known["name"]}:
+                return known
+        raise NotFound("There is no such channel.")
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return the tenant's channels by id."""
+        query = select(channel_table).where(channel_table.c.tenant == self._tenant).order_by(channel_table.c.id)
+        return [fields(row, "tenant") for row in self._connection.execute(query).mappings()]
+
+    def remove(self, channel: str) -> None:
+        """Remove the channel; one that is not there is removed."""
+        which = (channel_table.c.tenant == self._tenant) & (channel_table.c.id == channel)
+        self._connection.execute(channel_table.delete().where(which))
+
+
+class Parts:
+    """The context parts of one tenant's runs."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        """Belong to `tenant`, within the transaction of `connection`."""
+        self._connection, self._tenant = connection, tenant
+
+    def append(self, run: str, part: Part, *, segment: int, conversation: str | None, digest: str) -> int:
+        """Write down one more part of the run's context and return its number, from 1; `digest` is over its content."""
+        whose = (part_table.c.tenant == self._tenant) & (part_table.c.run == run)
+        n = int(self._connection.execute(select(func.max(part_table.c.n)).where(whose)).scalar() or 0) + 1
+        self._connection.execute(
+            part_table.insert().values(
+                tenant=self._tenant,
+                run=run,
+                n=n,
+                segment=segment,
+                conversation=conversation,
+                role=part.role,
+                content=part.content,
+                origins=sorted(part.label.origins),
+                readers=sorted(part.label.readers),
+                hash=digest,
+            )
+        )
+        return n
+
+    def of_run(self, run: str, *, before_segment: int | None = None) -> list[Part]:
+        """Return the run's parts in order; with `before_segment`, only those of earlier segments (input is 0)."""
+        which = part_table.c.run == run
+        return self._parts(which if before_segment is None else which & (part_table.c.segment < before_segment))
+
+    def of_earlier_turns(self, conversation: str, run: str) -> list[Part]:
+        """Return the parts of the conversation's runs before `run`, in order."""
+        return self._parts((part_table.c.conversation == conversation) & (part_table.c.run < run))
+
+    def _parts(self, which: Any) -> list[Part]:
+        query = select(part_table).where(part_table.c.tenant == self._tenant, which)
+        rows = self._connection.execute(query.order_by(part_table.c.run, part_table.c.n)).mappings()
+        return [
+            Part(
+                role=row["role"],
+                content=row["content"],
+                label=Label(
+                    origins=frozenset(Origin(origin) for origin in row["origins"]), readers=frozenset(row["readers"])
+                ),
+            )
+            for row in rows
+        ]
+
+
+def _message(values: dict[str, Any]) -> Message:
+    return Message(**values | {"attachments": tuple(values["attachments"])})

@@ -1,0 +1,109 @@
+"""Tenants and keys: what is there before a scope can be."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Integer, Text, func, select, update
+
+from freehold.core.errors import Conflict, NotFound
+from freehold.core.tenants import Key, Tenant, TenantState
+from freehold.store.schema import fields, one_of, table
+from freehold.store.types import Coded, Json, Moment
+
+tenant_table = table(
+    "tenants",
+    Column("id", Text, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("uid", Integer, nullable=False, unique=True),
+    Column("state", Coded(TenantState), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    one_of("state", TenantState),
+    tenant="id",
+    data_class="identity",
+    retention="tenant",
+)
+
+key_table = table(
+    "keys",
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=True, index=True),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    tenant="tenant",
+    data_class="identity",
+    retention="tenant",
+)
+
+
+class Tenants:
+    """All tenants of the installation."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Work within the transaction of `connection`."""
+        self._connection = connection
+
+    def add(self, tenant: Tenant) -> None:
+        """Write down a new tenant; a slug that is taken is a `Conflict`."""
+        taken = select(tenant_table.c.id).where(tenant_table.c.slug == tenant.slug)
+        if self._connection.execute(taken).first() is not None:
+            raise Conflict(
+                f"There is a tenant {tenant.slug!r} already.", code="slug_taken", remedy="Choose another slug."
+            )
+        self._connection.execute(tenant_table.insert().values(asdict(tenant)))
+
+    def next_uid(self) -> int:
+        """Return a tenant number nobody has; taken when `add` commits in the same transaction."""
+        highest = self._connection.execute(select(func.max(tenant_table.c.uid))).scalar()
+        return (highest or 0) + 1
+
+    def find(self, name: str) -> Tenant:
+        """Return the tenant whose slug or id is `name`; raise `NotFound` where there is none."""
+        wanted = (tenant_table.c.slug == name) | (tenant_table.c.id == name)
+        row = self._connection.execute(select(tenant_table).where(wanted)).mappings().first()
+        if row is None:
+            raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
+        return Tenant(**fields(row))
+
+    def page(self, *, after: str = "", limit: int = 100) -> list[Tenant]:
+        """Return tenants by id, those behind `after`, at most `limit`."""
+        query = select(tenant_table).where(tenant_table.c.id > after).order_by(tenant_table.c.id).limit(limit)
+        return [Tenant(**fields(row)) for row in self._connection.execute(query).mappings()]
+
+    def count(self) -> int:
+        """Return how many tenants there are."""
+        return self._connection.execute(select(func.count()).select_from(tenant_table)).scalar_one()
+
+
+class Keys:
+    """All API keys of the installation, as hashes."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Work within the transaction of `connection`."""
+        self._connection = connection
+
+    def add(self, key: Key) -> None:
+        """Write down a new key."""
+        self._connection.execute(key_table.insert().values(asdict(key)))
+
+    def find(self, digest: str) -> Key | None:
+        """Return the key with this hash if it is in force."""
+        query = select(key_table).where(key_table.c.hash == digest, key_table.c.revoked_at.is_(None))
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"]))
+
+    def of(self, tenant: str | None) -> list[Key]:
+        """Return the keys of one tenant, or the platform's."""
+        query = select(key_table).where(key_table.c.tenant.is_(tenant) if tenant is None else key_table.c.tenant == tenant)
+        rows = self._connection.execute(query.order_by(key_table.c.id)).mappings()
+        return [Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"])) for row in rows]
+
+    def revoke(self, tenant: str | None, key: str, *, at: datetime) -> None:
+        """Put a key out of force; one that is out already stays so."""
+        whose = key_table.c.tenant.is_(None) if tenant is None else key_table.c.tenant == tenant
+        done = self._connection.execute(update(key_table).where(whose, key_table.c.id == key).values(revoked_at=at))
+        if done.rowcount != 1:
+            raise NotFound("There is no such key.")
