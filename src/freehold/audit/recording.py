@@ -22,18 +22,6 @@ PLATFORM: Final = ""
 
 TABLE: Final = "audit"
 
-GUARDS: Final = (
-    f"CREATE TRIGGER {TABLE}_never_changes BEFORE UPDATE ON {TABLE} "
-    "BEGIN SELECT RAISE(ABORT, 'the audit record never changes'); END",
-    f"CREATE TRIGGER {TABLE}_never_shrinks BEFORE DELETE ON {TABLE} "
-    "BEGIN SELECT RAISE(ABORT, 'the audit record never shrinks'); END",
-    # REPLACE deletes without firing the trigger above, so an insert over a link is stopped here.
-    f"CREATE TRIGGER {TABLE}_is_never_replaced BEFORE INSERT ON {TABLE} "
-    f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE tenant = NEW.tenant AND seq = NEW.seq) "
-    "BEGIN SELECT RAISE(ABORT, 'the audit record is never replaced'); END",
-)
-"""What a migration says to SQLite after it made the table."""
-
 
 def audit_table(metadata: MetaData) -> Table:
     """Declare the record's table in `metadata`."""
@@ -49,7 +37,7 @@ def audit_table(metadata: MetaData) -> Table:
         Column("detail", Text, nullable=False),  # canonical JSON
         Column("prev", String(64), nullable=False),
         Column("hash", String(64), nullable=False),
-        info={"tenant": "tenant", "data_class": "audit", "retention": "kept for ever"},
+        info={"tenant": "tenant", "data_class": "evidence", "retention": "forever"},
     )
 
 

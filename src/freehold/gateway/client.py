@@ -1,0 +1,243 @@
+"""
+How web and worker talk to the gateway: one HTTP request over a unix socket per question.
+
+The socket is who you are; nothing here holds a credential. What goes wrong comes back as the same kind of
+error that the gateway raised; a gateway that is away is `Unavailable` with code `gateway_away`, and the same
+request may be made again: every effect has its key.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import aiohttp
+import msgspec
+
+from freehold.core.effects import Effect, EffectState, Outcome
+from freehold.core.errors import FreeholdError, Unavailable, from_problem
+
+CONNECT_SECONDS: Final = 5.0
+MAX_LINE: Final = 64 << 20
+AWAY_AFTER: Final = 0.5
+
+OnText = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """On whose behalf a worker asks."""
+
+    tenant: str
+    agent: str
+    version: str
+    run: str
+    epoch: int
+    trace: str = ""
+    attended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A tool call that the model proposes."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | str
+    """As parsed; the raw text where the model wrote no JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReply:
+    """What the model answered, and what it cost."""
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    finish: str
+    usage_in: int
+    usage_out: int
+    cost_nano: int
+    model: str
+
+
+class _Socket:
+    """One of the gateway's sockets."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self, operation: str, question: dict[str, Any], on_text: OnText | None = None) -> Any:
+        """Put one question; text that arrives before the answer goes to `on_text`."""
+        body = msgspec.json.encode(question)
+        try:
+            async with self._opened().post(f"http://gateway/v1/{operation}", data=body) as response:
+                if response.status != 200:  # noqa: PLR2004
+                    raise _problem(response.status, await response.read(), response.headers.get("Retry-After"))
+                if response.content_type != "application/x-ndjson":
+                    return msgspec.json.decode(await response.read())
+                return await _stream(response, on_text)
+        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+            raise Unavailable(
+                "The gateway is away.",
+                code="gateway_away",
+                after=AWAY_AFTER,
+                remedy="It is started again by itself; see `freehold doctor` if it stays away.",
+            ) from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        # Made at the first question, because only then there is a loop to belong to.
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self._path), limit=0),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                headers={"Content-Type": "application/json"},
+                read_bufsize=1 << 20,
+            )
+        return self._session
+
+
+@final
+class WorkerGateway(_Socket):
+    """What a worker may ask of the gateway."""
+
+    async def chat(
+        self, work: Work, *, key: str, model: str, body: dict[str, Any], on_text: OnText | None = None
+    ) -> ChatReply:
+        """Return the model's reply to `body` (a chat completion request without model and stream)."""
+        question = asdict(work) | {"key": key, "model": model, "body": body, "stream": on_text is not None}
+        reply = await self._ask("chat", question, on_text)
+        calls = tuple(ToolCall(**call) for call in reply.pop("calls"))
+        return ChatReply(calls=calls, **reply)
+
+    async def submit(self, work: Work, effect: Effect) -> Outcome:
+        """
+        Propose an effect and return what became of it, judged by what the version was granted.
+
+        Of the connection `sandbox` an allowed effect comes back *open*: carry it out and `settle` it.
+        """
+        return _outcome(await self._ask("submit", asdict(work) | {"effect": asdict(effect)}))
+
+    async def settle(
+        self,
+        work: Work,
+        *,
+        key: str,
+        state: EffectState,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Report what became of an effect the worker carried out; saying the same again changes nothing."""
+        await self._ask("settle", asdict(work) | {"key": key, "state": str(state), "result": result, "error": error})
+
+    async def deliver(
+        self, *, tenant: str, key: str, connection: str, operation: str, arguments: dict[str, Any], trace: str = ""
+    ) -> Outcome:
+        """Send something of the platform's own through a channel's connection, once per key."""
+        effect = {"key": key, "connection": connection, "operation": operation, "arguments": arguments}
+        return _outcome(await self._ask("deliver", {"tenant": tenant, "effect": effect, "trace": trace}))
+
+    async def sandbox_usage(self, work: Work, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:
+        """Report that a sandbox of the run was awake."""
+        counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb": memory_mb}
+        await self._ask("sandbox-usage", asdict(work) | counts)
+
+
+@final
+class WebGateway(_Socket):
+    """What web may ask of the gateway; no tenant means the platform itself."""
+
+    async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
+        """Seal `value` as the newest version of a secret."""
+        await self._ask("secrets/set", {"tenant": tenant, "name": name, "value": value, "by": by})
+
+    async def list_secrets(self, tenant: str | None) -> list[dict[str, Any]]:
+        """Return name, version, set_by and set_at of each secret; a value never comes back."""
+        return list(await self._ask("secrets/list", {"tenant": tenant}))
+
+    async def delete_secret(self, tenant: str | None, name: str, *, by: str) -> None:
+        """Forget a secret that no connection uses."""
+        await self._ask("secrets/delete", {"tenant": tenant, "name": name, "by": by})
+
+    async def create_connection(
+        self, tenant: str | None, *, kind: str, name: str, config: dict[str, Any], secret: str | None, by: str
+    ) -> dict[str, Any]:
+        """Make a connection and return it: id, name, kind, config, secret (its name), made_by, made_at."""
+        made = {"tenant": tenant, "kind": kind, "name": name, "config": config, "secret": secret, "by": by}
+        return dict(await self._ask("connections/create", made))
+
+    async def list_connections(self, tenant: str | None) -> list[dict[str, Any]]:
+        """Return the tenant's own connections, or the platform's."""
+        return list(await self._ask("connections/list", {"tenant": tenant}))
+
+    async def delete_connection(self, tenant: str | None, name: str, *, by: str) -> None:
+        """Delete a connection."""
+        await self._ask("connections/delete", {"tenant": tenant, "name": name, "by": by})
+
+    async def publish(
+        self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
+    ) -> None:
+        """Grant an immutable version its model and tools; the same again changes nothing."""
+        grants = {"tenant": tenant, "agent": agent, "version": version, "model": model, "tools": tools, "by": by}
+        await self._ask("publish", grants)
+
+    async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
+        """Decide about an effect that was asked about, naming the bytes that were shown."""
+        await self._ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
+
+    async def usage(self, tenant: str | None, *, run: str | None = None) -> dict[str, Any]:
+        """Return `rows` (newest first, at most 1,000), `kinds` and `total`; no tenant: of all."""
+        return dict(await self._ask("usage", {"tenant": tenant, "run": run}))
+
+    async def audit(self, tenant: str | None, *, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:
+        """Return links of one chain, from behind `after`; no tenant: the platform's."""
+        return list(await self._ask("audit", {"tenant": tenant, "after": after, "limit": limit}))
+
+    async def verify_audit(self) -> dict[str, Any]:
+        """Verify every chain of the gateway: `ok`, `count`, `heads` and `faults`."""
+        return dict(await self._ask("audit/verify", {}))
+
+    async def verify_webhook(self, tenant: str, secret: str, headers: dict[str, str], body: bytes) -> None:
+        """Raise `Denied` unless `body` is signed with the tenant's secret of that name."""
+        question = {"tenant": tenant, "secret": secret, "headers": headers, "body": body}
+        await self._ask("webhooks/verify", question)
+
+    async def send_mail(self, *, to: str, subject: str, text: str, key: str) -> None:
+        """Send a mail of the platform's own, once per key."""
+        await self._ask("mail", {"to": to, "subject": subject, "text": text, "key": key})
+
+    async def health(self) -> dict[str, Any]:
+        """Return `{"ok": true, …}`; raise `Unavailable` if the gateway is away."""
+        return dict(await self._ask("health", {}))
+
+
+async def _stream(response: aiohttp.ClientResponse, on_text: OnText | None) -> Any:
+    buffer = bytearray()
+    async for chunk in response.content.iter_any():
+        buffer += chunk
+        while (end := buffer.find(b"\n")) >= 0:
+            line = msgspec.json.decode(bytes(buffer[:end]))
+            del buffer[: end + 1]
+            if "reply" in line:
+                return line["reply"]
+            if "problem" in line:
+                raise from_problem(line["problem"]["status"], line["problem"], after=line["after"])
+            if on_text is not None:
+                on_text(line["text"])
+        if len(buffer) > MAX_LINE:
+            break
+    raise aiohttp.ClientPayloadError("The stream ended before its end.")
+
+
+def _problem(status: int, body: bytes, after: str | None) -> FreeholdError:
+    problem = msgspec.json.decode(body)
+    return from_problem(status, problem, after=float(after or AWAY_AFTER))
+
+
+def _outcome(told: dict[str, Any]) -> Outcome:
+    return Outcome(**(told | {"state": EffectState(told["state"])}))

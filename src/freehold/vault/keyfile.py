@@ -1,0 +1,57 @@
+"""The master key: 32 random bytes in a file that only its owner may read."""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from nacl.secret import Aead
+from nacl.utils import random
+
+from freehold.core.errors import Denied
+
+_BARE: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def master_key(path: Path) -> bytes:
+    """
+    Return the key in `path`, made there if there is none yet.
+
+    Raises `Denied` where others may read the file or where it is no key: the gateway must not start then.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another gateway made it this moment: theirs counts
+            _make(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        key = file.read(Aead.KEY_SIZE + 1)
+    if found.st_mode & _BARE or found.st_uid not in {os.geteuid(), 0}:
+        raise Denied(
+            f"The key file {path} can be read by others.",
+            code="key_file_open",
+            remedy=f"Run: chmod 600 {path}, and make it belong to the user of the gateway.",
+        )
+    if len(key) != Aead.KEY_SIZE:
+        raise Denied(
+            f"The key file {path} holds no key of {Aead.KEY_SIZE} bytes.",
+            code="key_file_bad",
+            remedy="Put the right file back from where you keep it; without it no secret can be opened.",
+        )
+    return key
+
+
+def _make(path: Path) -> None:
+    """Put a fresh key at `path` in one step, so that a crash never leaves half a key."""
+    fresh = path.with_name(f".{path.name}.{random(8).hex()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(random(Aead.KEY_SIZE))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(fresh, path)
+    finally:
+        fresh.unlink()
