@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 from freehold import failpoints
 from freehold.core.errors import Invalid
@@ -155,6 +156,7 @@ class Settings(BaseSettings):
         return settings.model_copy(update={"data": settings.data.expanduser().absolute()})
 
     @classmethod
+    @override
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],

@@ -21,12 +21,14 @@ class EffectState(StrEnum):
     EXPIRED = "expired"
 
 
-EFFECT_TRANSITIONS = MappingProxyType({
-    EffectState.PROPOSED: frozenset({EffectState.OPEN, EffectState.ASKED, EffectState.REFUSED}),
-    EffectState.ASKED: frozenset({EffectState.OPEN, EffectState.REFUSED, EffectState.EXPIRED}),
-    EffectState.OPEN: frozenset({EffectState.DONE, EffectState.FAILED, EffectState.UNKNOWN}),
-    EffectState.UNKNOWN: frozenset({EffectState.OPEN, EffectState.DONE, EffectState.FAILED}),
-})
+EFFECT_TRANSITIONS = MappingProxyType(
+    {
+        EffectState.PROPOSED: frozenset({EffectState.OPEN, EffectState.ASKED, EffectState.REFUSED}),
+        EffectState.ASKED: frozenset({EffectState.OPEN, EffectState.REFUSED, EffectState.EXPIRED}),
+        EffectState.OPEN: frozenset({EffectState.DONE, EffectState.FAILED, EffectState.UNKNOWN}),
+        EffectState.UNKNOWN: frozenset({EffectState.OPEN, EffectState.DONE, EffectState.FAILED}),
+    }
+)
 """Every arrow there is; what is unknown is opened again only by a person or under an idempotency key."""
 
 SANDBOX = "sandbox"

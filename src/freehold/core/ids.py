@@ -12,7 +12,23 @@ from datetime import datetime
 from typing import Literal
 
 Prefix = Literal[
-    "ten", "mem", "key", "agt", "ver", "run", "sbx", "con", "chn", "msg", "cnv", "apr", "stk", "sec", "out", "sig", "usg"
+    "ten",
+    "mem",
+    "key",
+    "agt",
+    "ver",
+    "run",
+    "sbx",
+    "con",
+    "chn",
+    "msg",
+    "cnv",
+    "apr",
+    "stk",
+    "sec",
+    "out",
+    "sig",
+    "usg",
 ]
 NewId = Callable[[Prefix], str]
 """Makes a fresh id of a kind; handed in wherever ids are made."""

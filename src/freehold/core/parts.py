@@ -4,7 +4,7 @@ A context is a list of parts; each says who wrote it and who may read it.
 Parts outlive any library that talks to models: this is the form in which conversations are kept.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -42,8 +42,8 @@ class Label:
     """Provenance: the origins that went into something, and who may read all of it."""
 
     origins: frozenset[Origin]
-    readers: frozenset[str] = field(default_factory=frozenset)
-    """Tenant members and channels that may read it; empty means the tenant's members."""
+    readers: frozenset[str] | None = None
+    """Members and channels that may read it; None: every member of the tenant."""
 
     @property
     def tainted(self) -> bool:
@@ -52,8 +52,8 @@ class Label:
 
     def join(self, other: "Label") -> "Label":
         """Return the label of something made from both: all origins, only the common readers."""
-        if not self.readers or not other.readers:
-            readers = self.readers | other.readers
+        if self.readers is None or other.readers is None:
+            readers = other.readers if self.readers is None else self.readers
         else:
             readers = self.readers & other.readers
         return Label(origins=self.origins | other.origins, readers=readers)

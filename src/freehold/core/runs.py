@@ -59,25 +59,27 @@ class Trigger(StrEnum):
 FINAL = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 """States nothing leaves."""
 
-TRANSITIONS = MappingProxyType({
-    (RunState.QUEUED, RunEvent.START): RunState.RUNNING,
-    (RunState.QUEUED, RunEvent.PAUSE): RunState.PAUSED,
-    (RunState.QUEUED, RunEvent.FAIL): RunState.FAILED,
-    (RunState.QUEUED, RunEvent.CANCEL): RunState.CANCELLED,
-    (RunState.RUNNING, RunEvent.RESTART): RunState.RUNNING,  # its worker died: the segment begins again
-    (RunState.RUNNING, RunEvent.PARK): RunState.WAITING,
-    (RunState.RUNNING, RunEvent.PAUSE): RunState.PAUSED,
-    (RunState.RUNNING, RunEvent.FINISH): RunState.DONE,
-    (RunState.RUNNING, RunEvent.FAIL): RunState.FAILED,
-    (RunState.RUNNING, RunEvent.CANCEL): RunState.CANCELLED,
-    (RunState.WAITING, RunEvent.RESUME): RunState.QUEUED,  # quota and fairness apply again
-    (RunState.WAITING, RunEvent.PAUSE): RunState.PAUSED,
-    (RunState.WAITING, RunEvent.FAIL): RunState.FAILED,
-    (RunState.WAITING, RunEvent.CANCEL): RunState.CANCELLED,
-    (RunState.PAUSED, RunEvent.RESUME): RunState.QUEUED,
-    (RunState.PAUSED, RunEvent.FAIL): RunState.FAILED,
-    (RunState.PAUSED, RunEvent.CANCEL): RunState.CANCELLED,
-})
+TRANSITIONS = MappingProxyType(
+    {
+        (RunState.QUEUED, RunEvent.START): RunState.RUNNING,
+        (RunState.QUEUED, RunEvent.PAUSE): RunState.PAUSED,
+        (RunState.QUEUED, RunEvent.FAIL): RunState.FAILED,
+        (RunState.QUEUED, RunEvent.CANCEL): RunState.CANCELLED,
+        (RunState.RUNNING, RunEvent.RESTART): RunState.RUNNING,  # its worker died: the segment begins again
+        (RunState.RUNNING, RunEvent.PARK): RunState.WAITING,
+        (RunState.RUNNING, RunEvent.PAUSE): RunState.PAUSED,
+        (RunState.RUNNING, RunEvent.FINISH): RunState.DONE,
+        (RunState.RUNNING, RunEvent.FAIL): RunState.FAILED,
+        (RunState.RUNNING, RunEvent.CANCEL): RunState.CANCELLED,
+        (RunState.WAITING, RunEvent.RESUME): RunState.QUEUED,  # quota and fairness apply again
+        (RunState.WAITING, RunEvent.PAUSE): RunState.PAUSED,
+        (RunState.WAITING, RunEvent.FAIL): RunState.FAILED,
+        (RunState.WAITING, RunEvent.CANCEL): RunState.CANCELLED,
+        (RunState.PAUSED, RunEvent.RESUME): RunState.QUEUED,
+        (RunState.PAUSED, RunEvent.FAIL): RunState.FAILED,
+        (RunState.PAUSED, RunEvent.CANCEL): RunState.CANCELLED,
+    }
+)
 """Every arrow there is. The picture in the reference is drawn from it; the database checks the states."""
 
 

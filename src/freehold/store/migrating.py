@@ -8,7 +8,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -29,10 +29,9 @@ def migrate(database: Database, folder: Path, *, lock: Path) -> None:
     `lock` is a file that keeps other processes waiting meanwhile. Raises `Invalid` (`database_too_new`)
     where the database has a revision this code does not know; nothing is changed then.
     """
-    scripts = _scripts(folder)
     with _alone(lock), told(), writing(database.engine).connect() as connection:
-        _refuse_newer(connection, scripts)
-        _run(connection, scripts)
+        _refuse_newer(connection, ScriptDirectory.from_config(_config(folder)))
+        _run(connection, _config(folder))
 
 
 def revision(database: Database) -> str | None:
@@ -43,15 +42,15 @@ def revision(database: Database) -> str | None:
 
 def newest(folder: Path) -> str | None:
     """Return the newest revision in `folder`."""
-    return _scripts(folder).get_current_head()
+    return ScriptDirectory.from_config(_config(folder)).get_current_head()
 
 
-def _scripts(folder: Path) -> ScriptDirectory:
+def _config(folder: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder))
     config.set_main_option("version_locations", str(folder))
     config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config)
+    return config
 
 
 def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
@@ -66,11 +65,13 @@ def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
         )
 
 
-def _run(connection: Connection, scripts: ScriptDirectory) -> None:
-    def upgrade(current: object, _context: object) -> object:
-        return scripts._upgrade_revs("head", current)  # type: ignore[arg-type]  # noqa: SLF001 - what alembic's own commands call
+def _run(connection: Connection, config: Config) -> None:
+    scripts = ScriptDirectory.from_config(config)
 
-    with EnvironmentContext(scripts.config if hasattr(scripts, "config") else Config(), scripts, fn=upgrade) as environment:
+    def upgrade(current: Any, _context: MigrationContext) -> Any:
+        return scripts._upgrade_revs("head", current)  # noqa: SLF001 - what alembic's own upgrade command calls
+
+    with EnvironmentContext(config, scripts, fn=upgrade) as environment:
         environment.configure(connection=connection, render_as_batch=True, transaction_per_migration=True)
         with environment.begin_transaction():
             environment.run_migrations()

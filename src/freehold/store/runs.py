@@ -147,7 +147,7 @@ class Runs:
             .where(run_table.c.tenant == self._tenant, run_table.c.state.in_(busy))
             .group_by(run_table.c.slot)
         )
-        counts: dict[int, int] = {slot: count for slot, count in self._connection.execute(query)}
+        counts = {row[0]: row[1] for row in self._connection.execute(query)}
         return min(range(slots), key=lambda slot: (counts.get(slot, 0), slot))
 
 

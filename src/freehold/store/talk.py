@@ -69,7 +69,7 @@ part_table = table(
     Column("role", Coded(Role), nullable=False),
     Column("content", Json, nullable=False),
     Column("origins", Json, nullable=False),
-    Column("readers", Json, nullable=False),
+    Column("readers", Json),
     Column("hash", Text, nullable=False),
     one_of("role", Role),
     Index("parts_by_conversation", "tenant", "conversation", "run", "n"),
@@ -181,7 +181,7 @@ class Parts:
                 role=part.role,
                 content=part.content,
                 origins=sorted(part.label.origins),
-                readers=sorted(part.label.readers),
+                readers=None if part.label.readers is None else sorted(part.label.readers),
                 hash=digest,
             )
         )
@@ -204,7 +204,8 @@ class Parts:
                 role=row["role"],
                 content=row["content"],
                 label=Label(
-                    origins=frozenset(Origin(origin) for origin in row["origins"]), readers=frozenset(row["readers"])
+                    origins=frozenset(Origin(origin) for origin in row["origins"]),
+                    readers=None if row["readers"] is None else frozenset(row["readers"]),
                 ),
             )
             for row in rows

@@ -97,7 +97,9 @@ class Keys:
 
     def of(self, tenant: str | None) -> list[Key]:
         """Return the keys of one tenant, or the platform's."""
-        query = select(key_table).where(key_table.c.tenant.is_(tenant) if tenant is None else key_table.c.tenant == tenant)
+        query = select(key_table).where(
+            key_table.c.tenant.is_(tenant) if tenant is None else key_table.c.tenant == tenant
+        )
         rows = self._connection.execute(query.order_by(key_table.c.id)).mappings()
         return [Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"])) for row in rows]
 
