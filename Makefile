@@ -1,0 +1,65 @@
+# Everything one does here, from a bare python3 with pip. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Only root can make users and cgroups, so only root can run every test there is.
+EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
+
+.PHONY: help demo up test test-all quick check format bench lock runtime dev bubblewrap clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+runtime:
+	@tools/environment runtime
+
+dev:
+	@tools/environment dev
+
+bubblewrap:
+	@tools/environment bubblewrap
+
+demo: bubblewrap runtime ## Watch an agent work: answer, run code, ask before harm, survive a kill
+	@$(BIN)/freehold demo
+
+up: bubblewrap runtime ## Start the platform on the data folder
+	@$(BIN)/freehold up
+
+quick: check bubblewrap ## For every commit, under 3 minutes: check, and the suites that start no platform
+	$(PYTEST) -q -m "not long" tests/unit tests/rules tests/property tests/contract
+
+test: bubblewrap dev ## Under 5 minutes: every suite without its long tests
+	$(PYTEST) -q -m "not long" tests
+
+test-all: bubblewrap dev ## Under 45 minutes: every test there is
+	$(PYTEST) $(EVERYTHING) tests
+
+check: dev ## Lint, format, types, import contracts, dependencies, spelling
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
+	$(BIN)/codespell
+
+format: dev ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: bubblewrap dev ## Measure, and write docs/reference/benchmarks.md and build/bench.json
+	$(BIN)/python -m tests.bench.run
+
+lock: dev ## Renew the hashed requirement files (UPGRADE=--upgrade for the newest versions)
+	$(BIN)/python -m pip install --quiet uv
+	@for set in runtime dev; do \
+	    extras=$$([ $$set = dev ] && echo "--all-extras --group dev --constraint requirements/runtime.txt" || true); \
+	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	        --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE) --group build $$extras \
+	        pyproject.toml -o requirements/$$set.txt; \
+	done
+
+clean: ## Remove what was built here, the environment too
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
