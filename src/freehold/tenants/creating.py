@@ -1,0 +1,64 @@
+"""A new tenant: a row, and nothing else until somebody uses it."""
+
+import re
+from typing import Final
+
+from freehold.audit.database import note
+from freehold.core.clock import Clock
+from freehold.core.errors import Invalid
+from freehold.core.ids import NewId
+from freehold.core.tenants import Tenant
+from freehold.store.platform import Platform
+
+RESERVED: Final = frozenset(
+    {
+        "admin", "api", "app", "apps", "audit", "auth", "console", "default", "freehold", "gateway", "health", "healthz",
+        "help", "hooks", "internal", "localhost", "login", "logout", "me", "metrics", "new", "null", "operator",
+        "platform", "public", "root", "static", "status", "support", "system", "tenant", "tenants", "test", "undefined",
+        "v1", "www",
+    }
+)  # fmt: skip
+"""Slugs that are, or may become, parts of addresses of the platform's own."""
+
+MAX_NAME: Final = 200
+_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
+
+
+def good_slug(slug: str) -> str:
+    """Return `slug` if a tenant may be called that; raise `Invalid` (`bad_slug`) where not."""
+    if not _SLUG.fullmatch(slug) or slug.endswith("-") or "--" in slug:
+        raise Invalid(
+            f"{slug[:80]!r} is no slug for a tenant.",
+            code="bad_slug",
+            remedy="Use 2 to 31 small letters, digits and single dashes, beginning with a letter, such as acme.",
+        )
+    if slug in RESERVED:
+        raise Invalid(
+            f"The slug {slug!r} is kept for the platform itself.", code="bad_slug", remedy="Choose another slug."
+        )
+    return slug
+
+
+def create(platform: Platform, *, slug: str, name: str, by: str, ids: NewId, clock: Clock) -> Tenant:
+    """Write down a new tenant and return it; a slug that is taken is a `Conflict` (`slug_taken`)."""
+    if len(name) > MAX_NAME:
+        raise Invalid(f"A tenant's name has at most {MAX_NAME} characters.", remedy="Choose a shorter name.")
+    tenant = Tenant(
+        id=ids("ten"),
+        slug=good_slug(slug),
+        name=name.strip() or slug,
+        uid=platform.tenants.next_uid(),
+        created_at=clock.now(),
+    )
+    platform.tenants.add(tenant)
+    for chain in (None, tenant.id):
+        note(
+            platform.connection,
+            at=tenant.created_at,
+            tenant=chain,
+            actor=by,
+            action="tenant.create",
+            subject=tenant.id,
+            detail={"slug": slug},
+        )
+    return tenant

@@ -1,0 +1,122 @@
+"""
+API keys: `fh_<env>_<id>_<secret><crc>`.
+
+Shown once and kept as a SHA-256 of the whole: the secret part has 256 random bits, so nothing slower is
+needed. The check digits tell a mistyped key from a wrong one without a look at the database, and let
+scanners recognise keys that leaked.
+"""
+
+import hashlib
+import re
+import secrets
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from freehold.audit.database import note
+from freehold.core.clock import Clock
+from freehold.core.errors import Denied, Invalid
+from freehold.core.ids import NewId
+from freehold.core.tenants import Caller, Key
+from freehold.store.platform import Platform
+
+ENV: Final = "live"
+NOUNS: Final = (
+    "agents", "approvals", "audit", "channels", "connections", "keys", "messages", "runs", "secrets", "tenants", "usage",
+)  # fmt: skip
+LEVELS: Final = ("read", "write", "admin")
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SECRET: Final = 43
+_CRC: Final = 6
+_FORM: Final = re.compile(rf"fh_[a-z]+_[0-9a-z]+_[0-9A-Za-z]{{{_SECRET + _CRC}}}")
+
+
+def mint(key_id: str, *, env: str = ENV) -> str:
+    """Return a fresh key that carries the digits of `key_id`."""
+    body = f"fh_{env}_{key_id.removeprefix('key_')}_{_spelt(secrets.randbits(256), _SECRET)}"
+    return body + _check(body)
+
+
+def well_formed(text: str) -> bool:
+    """Return whether `text` looks like a key and its check digits are right."""
+    return bool(_FORM.fullmatch(text)) and text[-_CRC:] == _check(text[:-_CRC])
+
+
+def hashed(text: str) -> str:
+    """Return what is kept of a key."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def good_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Return `scopes` if each is one there is; raise `Invalid` (`unknown_scope`) where not."""
+    wanted = frozenset(scopes)
+    known = {"*"} | {f"{noun}:{level}" for noun in NOUNS for level in LEVELS}
+    if not wanted or wanted - known:
+        named = ", ".join(sorted(wanted - known)) or "none"
+        raise Invalid(
+            f"These are no scopes: {named}.",
+            code="unknown_scope",
+            remedy=f"Write noun:level with a noun of {', '.join(NOUNS)} and a level of {', '.join(LEVELS)}, or *.",
+        )
+    return wanted
+
+
+def create(
+    platform: Platform,
+    *,
+    tenant: str | None,
+    name: str,
+    scopes: Iterable[str],
+    creator: Caller,
+    ids: NewId,
+    clock: Clock,
+) -> tuple[Key, str]:
+    """
+    Make a key for `tenant` (none: for the platform) and return it with its text, which is never shown again.
+
+    A key is never wider than its creator: neither in tenants nor in scopes.
+    """
+    wanted = good_scopes(scopes)
+    if creator.tenant not in {None, tenant} or not all(_holds(creator, scope) for scope in wanted):
+        raise Denied(
+            "A key cannot do more than whoever makes it.",
+            code="wider_than_creator",
+            remedy="Ask for scopes that your own key has, or let an operator make the key.",
+        )
+    key_id = ids("key")
+    text = mint(key_id)
+    key = Key(id=key_id, name=name, hash=hashed(text), scopes=wanted, tenant=tenant, created_at=clock.now())
+    platform.keys.add(key)
+    note(
+        platform.connection,
+        at=key.created_at,
+        tenant=tenant,
+        actor=creator.actor,
+        action="key.create",
+        subject=key.id,
+        detail={"name": name, "scopes": sorted(wanted)},
+    )
+    return key, text
+
+
+def revoke(platform: Platform, *, tenant: str | None, key: str, by: str, clock: Clock) -> None:
+    """Put a key of `tenant` out of force for good."""
+    at = clock.now()
+    platform.keys.revoke(tenant, key, at=at)
+    note(platform.connection, at=at, tenant=tenant, actor=by, action="key.revoke", subject=key)
+
+
+def _holds(creator: Caller, scope: str) -> bool:
+    return "*" in creator.scopes if scope == "*" else creator.may(scope)
+
+
+def _check(body: str) -> str:
+    return _spelt(zlib.crc32(body.encode()), _CRC)
+
+
+def _spelt(number: int, width: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits.rjust(width, _DIGITS[0])
