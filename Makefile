@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Only root can make users and cgroups, so only root can run every test there is.
 EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
 
-.PHONY: help demo up test test-all quick check format bench lock runtime dev bubblewrap clean
+.PHONY: help demo up test test-all quick check format bench reference lock runtime dev bubblewrap clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ format: dev ## Format the code and mend what the linter can mend
 
 bench: bubblewrap dev ## Measure, and write docs/reference/benchmarks.md and build/bench.json
 	$(BIN)/python -m tests.bench.run
+
+reference: dev ## Write the pages of the reference that the code knows
+	@$(BIN)/python -m tools.reference
 
 lock: dev ## Renew the hashed requirement files (UPGRADE=--upgrade for the newest versions)
 	$(BIN)/python -m pip install --quiet uv

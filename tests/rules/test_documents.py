@@ -1,0 +1,77 @@
+"""The documents are true: links lead somewhere, drivers are listed, commands exist, budgets agree."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BUDGETS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as the usual viewers make them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = [line.lstrip("#").strip() for line in text.splitlines() if re.match(r"#{1,6} ", line)]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, open_pages = set(), [ROOT / "README.md"]
+    while open_pages:
+        page = open_pages.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        links = [link.partition("#")[0] for link in LINK.findall(page.read_text()) if not re.match(r"[a-z]+:", link)]
+        open_pages += [(page.parent / link).resolve() for link in links if link]
+    assert not [name_of(page) for page in PAGES if page not in reached]
+
+
+def test_every_driver_is_listed() -> None:
+    text = (ROOT / "docs" / "extend" / "drivers.md").read_text()
+    folders = [folder for folder in (ROOT / "src" / "freehold" / "drivers").iterdir() if folder.is_dir()]
+    drivers = {
+        f"{folder.name}/{entry.stem}"
+        for folder in folders
+        for entry in folder.iterdir()
+        if (entry.suffix == ".py" and entry.stem != "__init__") or (entry / "__init__.py").is_file()
+    }
+    assert not {driver for driver in drivers if f"`{driver}`" not in text}
+
+
+def test_decisions_are_numbered_without_gaps_and_say_their_price() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [int(file.name[:4]) for file in decisions] == list(range(1, len(decisions) + 1))
+    for file in decisions:
+        text = file.read_text()
+        for part in ("Decided ", "**We need**", "**We choose**", "**Because**", "**We pay**", "**We refused**"):
+            assert part in text, (file.name, part)
+
+
+def test_the_budget_of_each_suite_is_the_one_contributing_states() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    stated = {suite: int(seconds) for suite, seconds in re.findall(r"^\| `(\w+)` \| (\d+) s \|", text, re.MULTILINE)}
+    assert stated == BUDGETS
+
+
+def test_the_picture_of_the_architecture_fits_150_lines() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 150
