@@ -68,7 +68,7 @@ class Report:
 
 def link(prev: Head, *, at: int, actor: str, action: str, subject: str, detail: Mapping[str, Any]) -> Link:
     """Return the link that follows `prev`."""
-    body = {
+    body: dict[str, Any] = {
         "tenant": prev.tenant,
         "seq": prev.seq + 1,
         "at": at,

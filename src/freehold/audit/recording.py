@@ -85,9 +85,7 @@ def from_line(line: str) -> Link:
     """Return the link on one line of an export; raise `Invalid` where it is none."""
     try:
         fields = json.loads(line)
-        if not isinstance(fields["detail"], dict) or type(fields["seq"]) is not int:
-            raise TypeError(fields)
-        return Link(**fields)
+        return Link(**(fields | {"detail": dict(fields["detail"]), "seq": int(fields["seq"])}))
     except (ValueError, TypeError, KeyError) as error:
         raise Invalid(
             "This is not a line of an audit export.",

@@ -1,0 +1,187 @@
+"""
+The gateway process: the only composition that opens the vault.
+
+It closes itself off first, takes its place, brings its store up to date, finds what a dead predecessor left
+open, and then listens on two sockets until it is told to stop.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, final
+
+import uvicorn
+from typing_extensions import override
+
+from freehold import failpoints
+from freehold.app.clock import SystemClock
+from freehold.core.clock import Clock
+from freehold.core.ids import Ids
+from freehold.drivers.connector.smtp import Smtp
+from freehold.drivers.connector.webhook import Webhook, verifier
+from freehold.drivers.model.openai.driver import OpenAiModels
+from freehold.drivers.model.rehearsal.driver import RehearsalModel
+from freehold.gateway import mending
+from freehold.gateway.connections import Drivers
+from freehold.gateway.edge import Edge
+from freehold.gateway.effects import Effects
+from freehold.gateway.flights import Flights
+from freehold.gateway.keeping import Keep
+from freehold.gateway.listening import alone, close_off, listen
+from freehold.gateway.models import Models
+from freehold.gateway.prices import Prices
+from freehold.gateway.web_socket import web_edge
+from freehold.gateway.worker_socket import worker_edge
+from freehold.settings import Settings
+from freehold.store.db import Database, sqlite_address
+from freehold.store.migrating import migrate
+from freehold.vault.keyfile import master_key
+from freehold.vault.sealing import Vault
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS: Final = Path(mending.__file__).parent / "migrations"
+SWEEP_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A gateway put together: its store and what answers on its two sockets."""
+
+    keep: Keep
+    flights: Flights
+    web: Edge
+    worker: Edge
+
+
+@final
+class _Server(uvicorn.Server):
+    """One of two servers in one process; signals are ours to handle."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def open_store(settings: Settings, clock: Clock) -> Keep:
+    """Open the gateway's store, brought up to date, under the master key."""
+    folder = settings.data / "gateway"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = master_key(Path(settings.master_key_file) if settings.master_key_file else folder / "master.key")
+    database = Database(sqlite_address(folder / "gateway.db"))
+    migrate(database, MIGRATIONS, lock=folder / "migrate.lock")
+    (folder / "gateway.db").chmod(0o600)
+    keep = Keep(database, Vault(key), clock=clock, new_id=Ids(clock.now))
+    keep.check()
+    return keep
+
+
+@asynccontextmanager
+async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
+    """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
+    keep = open_store(settings, clock)
+    openai, webhook = OpenAiModels(clock), Webhook(clock)
+    drivers = Drivers(
+        models=MappingProxyType({"openai": openai, "rehearsal": RehearsalModel(clock)}),
+        connectors=MappingProxyType(
+            {
+                "smtp": Smtp(settings.smtp_url, settings.mail_from, clock),
+                "webhook": webhook,
+            }
+        ),
+    )
+    flights, prices = Flights(), Prices()
+    models = Models(keep, drivers, flights, prices, rehearsal=settings.rehearsal, seconds=settings.model_timeout)
+    effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours)
+    found = keep.written(lambda tx: mending.recover(tx, keep))
+    if found:
+        log.warning("%d calls were under way when the gateway stopped; what came of them is unknown.", found)
+    web = web_edge(keep, drivers, effects, prices, verifier(clock.now), rehearsal=settings.rehearsal)
+    try:
+        yield Gateway(keep=keep, flights=flights, web=web, worker=worker_edge(keep, models, effects))
+    finally:
+        await flights.drain()
+        await openai.close()
+        await webhook.close()
+        keep.close()
+
+
+@asynccontextmanager
+async def listening(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
+    """Answer on both sockets while the block lasts."""
+    run = settings.data / "run"
+    places = (
+        (run / "gateway-web.sock", settings.gateway_web_group, gateway.web),
+        (run / "gateway-worker.sock", settings.gateway_worker_group, gateway.worker),
+    )
+    async with AsyncExitStack() as stack:
+        for path, group, edge in places:
+            await stack.enter_async_context(_served(path, group, edge))
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Be the gateway until told to stop."""
+    close_off()
+    failpoints.arm(settings.failpoint)
+    clock = SystemClock()
+    with alone(settings.data / "gateway" / "lock"):
+        async with composed(settings, clock) as gateway, listening(settings, gateway):
+            sweeping = asyncio.create_task(_sweep(gateway.keep, clock))
+            gc.collect()
+            gc.freeze()
+            await _told_to_stop()
+            sweeping.cancel()
+
+
+def main(settings: Settings) -> None:
+    """Run the gateway process."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    loops = uvicorn.Config("", loop="auto").get_loop_factory()  # uvloop's
+    with asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(serve(settings))
+
+
+@asynccontextmanager
+async def _served(path: Path, group: int, edge: Edge) -> AsyncIterator[None]:
+    listener = listen(path, group)
+    config = uvicorn.Config(
+        edge,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=6,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield  # whoever connects already waits in the listener's queue
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+async def _sweep(keep: Keep, clock: Clock) -> None:
+    while True:
+        try:
+            await keep.write(lambda tx: mending.sweep(tx, keep))
+        except Exception:
+            log.exception("Sweeping broke; it is tried again.")
+        await clock.sleep(SWEEP_SECONDS)
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

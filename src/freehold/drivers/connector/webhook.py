@@ -1,0 +1,170 @@
+"""
+Webhooks as Standard Webhooks has them: signed on the way out, verified on the way in.
+
+The effect's key gives the message id, so that a receiver that looks at `webhook-id` does a thing once however
+often it is sent; that is what makes trying again safe.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, final
+
+import aiohttp
+from typing_extensions import override
+from yarl import URL
+
+from freehold.audit.canonical import canonical
+from freehold.core.clock import Clock
+from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
+
+SECONDS: Final = 20.0
+CONNECT_SECONDS: Final = 10.0
+TOLERANCE_SECONDS: Final = 300
+SHORTEST_KEY: Final = 16
+_PREFIX: Final = "whsec_"
+_LATER: Final = frozenset({408, 409, 423, 425, 429})
+
+
+@final
+class Webhook(ConnectorDriver):
+    kind = "webhook"
+    operations = frozenset({"send"})
+    idempotent = True
+    replies = True
+
+    def __init__(self, clock: Clock, *, seconds: float = SECONDS) -> None:
+        """Sign by `clock`, and give up on a receiver after `seconds`."""
+        self._clock, self._seconds = clock, seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    @override
+    def check(self, config: Mapping[str, Any], credential: Credential) -> None:
+        address = config.get("url")
+        url = URL(address) if isinstance(address, str) else URL()
+        if set(config) != {"url"} or url.scheme not in {"http", "https"} or not url.host or url.user is not None:
+            raise Invalid(
+                "A webhook connection needs a url and nothing else.",
+                code="bad_config",
+                remedy="Give url as https://host/path, without user or password.",
+            )
+        signing_key(credential)
+
+    @override
+    async def perform(self, call: ConnectorCall) -> dict[str, Any]:
+        body = canonical(dict(call.arguments))
+        headers = signed(call.credential, id=message_id(call.key), at=self._clock.now(), body=body)
+        headers["Content-Type"] = "application/json"
+        try:
+            async with self._opened().post(
+                str(call.config["url"]), data=body, headers=headers, allow_redirects=False, trace_request_ctx=call.sent
+            ) as response:
+                return _told(response.status)
+        except aiohttp.ClientConnectorError as error:
+            raise NotSent("The webhook's receiver cannot be reached.", code="webhook_unavailable") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable("The webhook's receiver did not answer.", code="webhook_unknown") from error
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_chunk_sent.append(_sent)
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=CONNECT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[trace],
+                trust_env=False,
+            )
+        return self._session
+
+
+def verifier(now: Callable[[], datetime]) -> Callable[[Credential, dict[str, str], bytes], None]:
+    """Return the check of webhooks that come in, by the clock that was handed in."""
+
+    def verify(credential: Credential, headers: dict[str, str], body: bytes) -> None:
+        key = signing_key(credential)
+        found = {name.lower(): value for name, value in headers.items()}
+        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        message, stamp, signatures = (found.get(name, "") for name in names)
+        if not message or not stamp.isdecimal() or len(stamp) > 12 or not signatures:  # noqa: PLR2004
+            raise _unsigned("It carries no signature.")
+        if abs(now().timestamp() - int(stamp)) > TOLERANCE_SECONDS:
+            raise _unsigned("It is too old, or from the future.")
+        right = _signature(key, message, stamp, body)
+        given = [signature.encode("utf-8", "replace") for signature in signatures.split(" ")]
+        # Every one is compared, so that the time taken tells nothing.
+        if not sum(hmac.compare_digest(right.encode(), signature) for signature in given):
+            raise _unsigned("Its signature is not right.")
+
+    return verify
+
+
+def signed(credential: Credential, *, id: str, at: datetime, body: bytes) -> dict[str, str]:  # noqa: A002
+    """Return the headers that sign `body` as message `id`."""
+    stamp = str(int(at.timestamp()))
+    signature = _signature(signing_key(credential), id, stamp, body)
+    return {"webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": signature}
+
+
+def message_id(key: str) -> str:
+    """Return the message id that belongs to an effect's key, the same for every attempt."""
+    return "whm_" + hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def signing_key(credential: Credential) -> bytes:
+    """Return the key in a secret (`whsec_` and base64); raise `Invalid` for one that protects nothing."""
+    try:
+        key = base64.b64decode(credential.reveal().strip().removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not credential.reveal().strip():
+        raise Invalid("A webhook needs a secret.", code="blank_secret", remedy="Set one and name it.")
+    if len(key) < SHORTEST_KEY:
+        raise Invalid(
+            "This is no webhook secret.",
+            code="bad_webhook_secret",
+            remedy=f"Use whsec_ followed by the base64 of at least {SHORTEST_KEY} random bytes.",
+        )
+    return key
+
+
+def _signature(key: bytes, message: str, stamp: str, body: bytes) -> str:
+    content = f"{message}.{stamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+
+
+def _told(status: int) -> dict[str, Any]:
+    if 200 <= status < 300:  # noqa: PLR2004
+        return {"status": status}
+    raise _refusal(status)
+
+
+def _refusal(status: int) -> FreeholdError:
+    said = f"The webhook's receiver answered {status}."
+    if 400 <= status < 500 and status not in _LATER:  # noqa: PLR2004
+        return Invalid(said, code="webhook_refused", remedy="Look at what the receiver expects.")
+    if 300 <= status < 400:  # noqa: PLR2004
+        return Invalid(said, code="webhook_refused", remedy="Give the address it finally answers at; none is followed.")
+    return Unavailable(said, code="webhook_unavailable", after=10.0)
+
+
+def _unsigned(why: str) -> Denied:
+    return Denied(
+        f"This webhook is not accepted. {why}",
+        code="bad_signature",
+        status=401,
+        remedy="Sign id, timestamp and body with the channel's secret, as Standard Webhooks says.",
+    )
+
+
+async def _sent(_session: aiohttp.ClientSession, context: Any, _chunk: aiohttp.TraceRequestChunkSentParams) -> None:
+    context.trace_request_ctx()

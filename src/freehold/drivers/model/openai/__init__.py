@@ -1,0 +1,1 @@
+"""Providers that speak OpenAI chat completions: `driver` dials, `reading` puts together what comes back."""

@@ -1,0 +1,134 @@
+"""Connections: named outside accounts of a tenant or of the platform; the tenant's own go first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import Row, delete, insert, select
+
+from freehold.audit.recording import PLATFORM
+from freehold.core.effects import SANDBOX
+from freehold.core.errors import Conflict, Invalid, NotFound
+from freehold.gateway import secrets
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ports import ConnectorDriver, Credential, ModelDriver
+from freehold.gateway.tables import connections
+
+REHEARSAL: Final = "rehearsal"
+MAIL: Final = "mail"
+BUILT_IN: Final = frozenset({SANDBOX, REHEARSAL, MAIL, "delegate"})
+"""Names that mean something of the platform's own and cannot be taken."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drivers:
+    """What can be connected to, by kind."""
+
+    models: Mapping[str, ModelDriver]
+    connectors: Mapping[str, ConnectorDriver]
+    built_in: Mapping[str, str] = field(default_factory=lambda: {REHEARSAL: REHEARSAL, MAIL: "smtp"})
+    """Connections nobody has to make: name and kind."""
+
+    def check(self, kind: str, config: Mapping[str, Any], credential: Credential) -> None:
+        """Raise `Invalid` if no connection of `kind` can be made like this."""
+        if kind in self.connectors and kind not in self.built_in.values():
+            self.connectors[kind].check(config, credential)
+        elif kind in self.models and kind not in self.built_in.values():
+            self.models[kind].check_config(config)
+        else:
+            possible = sorted((self.models.keys() | self.connectors.keys()) - set(self.built_in.values()))
+            raise Invalid(
+                f"There is no kind of connection {kind!r}.",
+                code="unknown_kind",
+                remedy=f"Use one of {', '.join(possible)}.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A connection, ready to be used for one tenant."""
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    secret: str | None
+    owner: str
+    """Whose it is and whose secret it uses; empty for the platform."""
+
+
+def create(
+    tx: Tx,
+    keep: Keep,
+    drivers: Drivers,
+    *,
+    tenant: str | None,
+    kind: str,
+    name: str,
+    config: Mapping[str, Any],
+    secret: str | None,
+    by: str,
+) -> dict[str, Any]:
+    """Make a connection of `kind` called `name`, and return it as it is listed."""
+    owner = tenant or PLATFORM
+    if secrets.good_name("connection", name) in BUILT_IN or "." in name:
+        raise Invalid(f"A connection cannot be called {name!r}.", code="bad_name", remedy="Choose another name.")
+    drivers.check(kind, config, secrets.opened(tx, keep, tenant=tenant, name=secret))
+    if tx.execute(select(connections.c.id).where(*_is(owner, name))).first():
+        raise Conflict(f"There is a connection {name!r} already.", code="duplicate_name", remedy="Choose another name.")
+    made = {"id": keep.new_id("con"), "kind": kind, "name": name, "config": dict(config), "secret": secret}
+    tx.execute(insert(connections).values(tenant=owner, made_by=by, made_at=keep.now(), **made))
+    keep.note(tx, tenant, actor=by, action="connection.create", subject=name, detail={"kind": kind, "secret": secret})
+    return _view(tx.execute(select(connections).where(*_is(owner, name))).one())
+
+
+def listed(tx: Tx, *, tenant: str | None) -> list[dict[str, Any]]:
+    """Return the connections of `tenant`, or of the platform."""
+    rows = tx.execute(select(connections).where(connections.c.tenant == (tenant or PLATFORM)).order_by("name"))
+    return [_view(row) for row in rows]
+
+
+def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> None:
+    """Delete the connection `name`; versions that use it get an error from then on."""
+    if not tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name))).rowcount:
+        raise missing(name)
+    keep.note(tx, tenant, actor=by, action="connection.delete", subject=name)
+
+
+def find(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> Connected | None:
+    """Return what `name` means for `tenant`: its own connection, the platform's, or a built-in one."""
+    for owner in dict.fromkeys((tenant or PLATFORM, PLATFORM)):
+        row = tx.execute(select(connections).where(*_is(owner, name))).first()
+        if row is not None:
+            return _connected(row)
+    kind = drivers.built_in.get(name)
+    return Connected(name=name, kind=kind, config={}, secret=None, owner=PLATFORM) if kind else None
+
+
+def of_models(tx: Tx, drivers: Drivers, *, tenant: str) -> list[Connected]:
+    """Return every model connection that `tenant` sees."""
+    visible = connections.c.tenant.in_((tenant, PLATFORM)), connections.c.kind.in_(drivers.models)
+    return [_connected(row) for row in tx.execute(select(connections).where(*visible))]
+
+
+def missing(name: str) -> NotFound:
+    """Return the error that tells there is no such connection."""
+    return NotFound(
+        f"There is no connection {name!r}.",
+        code="unknown_connection",
+        remedy="Create it with: freehold connection create",
+    )
+
+
+def _is(owner: str, name: str) -> tuple[Any, Any]:
+    return connections.c.tenant == owner, connections.c.name == name
+
+
+def _connected(row: Row[Any]) -> Connected:
+    return Connected(name=row.name, kind=row.kind, config=row.config, secret=row.secret, owner=row.tenant)
+
+
+def _view(row: Row[Any]) -> dict[str, Any]:
+    columns = ("id", "name", "kind", "config", "secret", "made_by", "made_at")
+    return {column: getattr(row, column) for column in columns}

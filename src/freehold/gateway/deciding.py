@@ -1,0 +1,80 @@
+"""What people and workers say about effects afterwards: decisions, settlements, sandboxes' hours."""
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import update
+
+from freehold.core.effects import SANDBOX, EffectState
+from freehold.core.errors import Invalid
+from freehold.gateway import ledger, metering, steps
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ledger import Intent
+from freehold.gateway.requests import DecideRequest, SandboxUsageRequest, SettleRequest
+from freehold.gateway.tables import Decision, effects
+
+REFUSED = {"code": "refused", "message": "A person said no.", "remedy": "Do without it, or ask for something else."}
+
+
+def decide(tx: Tx, keep: Keep, request: DecideRequest) -> None:
+    """
+    Write down what a person decided about an effect that was asked about, or whose outcome is unknown.
+
+    An approved effect is carried out when its run asks for it again; a refused one never.
+    """
+    standing = ledger.must_look(tx, keep, tenant=request.tenant, key=request.key)
+    steps.decide(standing, hash=request.hash, at=keep.now())
+    decision = Decision.APPROVED if request.approve else Decision.REFUSED
+    which = effects.c.tenant == request.tenant, effects.c.key == request.key
+    values = {"decision": decision, "decided_by": request.by, "decided_at": keep.now()}
+    tx.execute(update(effects).where(*which).values(values))
+    detail = {"hash": request.hash}
+    if request.approve:
+        keep.note(tx, request.tenant, actor=request.by, action="effect.approved", subject=request.key, detail=detail)
+        return
+    state = EffectState.REFUSED if standing.state is EffectState.ASKED else EffectState.FAILED
+    ledger.close(
+        tx,
+        keep,
+        tenant=request.tenant,
+        key=request.key,
+        state=state,
+        outcome={"error": REFUSED},
+        actor=request.by,
+        detail=detail,
+    )
+
+
+def settle(tx: Tx, keep: Keep, request: SettleRequest) -> None:
+    """Write down what became of an effect that the worker carried out."""
+    ledger.take_epoch(tx, tenant=request.tenant, run=request.run, epoch=request.epoch)
+    standing = ledger.must_look(tx, keep, tenant=request.tenant, key=request.key)
+    if standing.connection != SANDBOX or request.state not in set(EffectState):
+        raise Invalid("Only the outcome of a sandbox's effect can be settled.", code="not_settled_here")
+    state = EffectState(request.state)
+    if not steps.settled(standing, state):
+        return
+    outcome = {"result": request.result, "error": request.error}
+    ledger.close(
+        tx,
+        keep,
+        tenant=request.tenant,
+        key=request.key,
+        state=state,
+        outcome={name: value for name, value in outcome.items() if value is not None},
+        actor=f"run:{request.run}",
+    )
+
+
+def sandbox_usage(tx: Tx, keep: Keep, request: SandboxUsageRequest) -> None:
+    """Write down how long a sandbox was awake."""
+    intent = Intent(
+        tenant=request.tenant,
+        key="",
+        hash="",
+        connection=SANDBOX,
+        operation="",
+        run=request.run,
+        agent=request.agent,
+        version=request.version,
+    )
+    counts = {"wakes": request.wakes, "awake_ms": request.awake_ms, "memory_mb": request.memory_mb}
+    metering.sandbox(tx, keep, intent, sandbox=request.sandbox, **counts)

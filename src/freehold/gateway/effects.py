@@ -1,0 +1,245 @@
+"""
+Effects: judged, written down, carried out once, written down again.
+
+What belongs to the sandbox is opened here and carried out by the worker, which settles it; everything else is
+carried out here by a connector. What broke off half-way is *unknown* and stays so, unless the connection does a
+thing once per key: then the same key may try again.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, final
+
+from sqlalchemy import Connection as Tx
+
+from freehold.audit.canonical import canonical, digest
+from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.failpoints import reach
+from freehold.gateway import connections, ledger, metering, secrets, versions
+from freehold.gateway.connections import MAIL, Connected, Drivers
+from freehold.gateway.flights import Flight, Flights
+from freehold.gateway.grants import judge
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ledger import Intent
+from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
+from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
+from freehold.gateway.steps import Standing, Step, next_step
+from freehold.gateway.tables import UsageKind, UsageState
+
+log = logging.getLogger(__name__)
+
+MAX_ARGUMENTS: Final = 1 << 20
+NOT_GRANTED: Final = {
+    "code": "not_granted",
+    "message": "This version was not granted that.",
+    "remedy": "Grant the tool in a new version of the agent.",
+}
+EXPIRED: Final = {"code": "expired", "message": "Nobody answered in time.", "remedy": "Ask again in a new step."}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How to carry an effect out."""
+
+    driver: ConnectorDriver
+    connected: Connected
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What writing an intent down came to: a way to go and a usage row to close, or an outcome to tell."""
+
+    outcome: Outcome
+    way: _Way | None = None
+    usage: str = ""
+
+
+@final
+class Effects:
+    """The way to everything that is no model."""
+
+    def __init__(self, keep: Keep, drivers: Drivers, flights: Flights, *, approval_hours: float) -> None:
+        """Carry out through `drivers`; a question nobody answers expires after `approval_hours`."""
+        self._keep, self._drivers, self._flights = keep, drivers, flights
+        self._patience = timedelta(hours=approval_hours)
+
+    async def submit(self, request: SubmitRequest) -> Outcome:
+        """Return what becomes of a run's effect."""
+        intent = self._intent(
+            request.effect,
+            tenant=request.tenant,
+            run=request.run,
+            agent=request.agent,
+            version=request.version,
+            epoch=request.epoch,
+            trace=request.trace,
+        )
+        return await self._take(intent, request.effect, governed=True)
+
+    async def deliver(self, request: DeliverRequest) -> Outcome:
+        """Return what becomes of a channel's reply, which no version needs to be granted."""
+        intent = self._intent(request.effect, tenant=request.tenant, trace=request.trace, by="outbox")
+        return await self._take(intent, request.effect, governed=False)
+
+    async def mail(self, request: MailRequest) -> None:
+        """Send a mail of the platform's own; raise `Unavailable` unless it was sent."""
+        arguments = {"to": request.to, "subject": request.subject, "text": request.text}
+        effect = Effect(key=request.key, connection=MAIL, operation="send", arguments=arguments)
+        outcome = await self._take(self._intent(effect, tenant="", by="platform"), effect, governed=False)
+        if outcome.state is not EffectState.DONE:
+            error = outcome.error or {}
+            raise Unavailable(
+                error.get("message", "The mail may not have been sent."),
+                code=error.get("code", "mail_unknown"),
+                remedy=error.get("remedy", ""),
+            )
+
+    def _intent(self, effect: Effect, **whom: Any) -> Intent:
+        arguments = canonical(effect.arguments)
+        if len(arguments) > MAX_ARGUMENTS:
+            raise Invalid("The arguments are too large.", code="too_large", status=413, remedy="Send less at once.")
+        bound = {"connection": effect.connection, "operation": effect.operation, "arguments": effect.arguments}
+        return Intent(
+            key=effect.key,
+            hash=digest(bound),
+            connection=effect.connection,
+            operation=effect.operation,
+            arguments=arguments,
+            **whom,
+        )
+
+    async def _take(self, intent: Intent, effect: Effect, *, governed: bool) -> Outcome:
+        async def fly(_flight: Flight) -> Outcome:
+            return await self._fly(intent, effect, governed=governed)
+
+        async def newer() -> None:
+            await self._keep.write(
+                lambda tx: ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
+            )
+
+        outcome = await self._flights.take(
+            intent.tenant, intent.key, hash=intent.hash, epoch=intent.epoch, fly=fly, newer=newer
+        )
+        return outcome if isinstance(outcome, Outcome) else Outcome(**outcome)
+
+    async def _fly(self, intent: Intent, effect: Effect, *, governed: bool) -> Outcome:
+        opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+        if opened.way is None:
+            return opened.outcome
+        reach("gateway", "intent")
+        call = ConnectorCall(
+            key=effect.key,
+            operation=effect.operation,
+            arguments=effect.arguments,
+            config=opened.way.connected.config,
+            credential=opened.way.credential,
+            sent=lambda: reach("gateway", "sent"),
+        )
+        try:
+            result = await opened.way.driver.perform(call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is written down
+            return await self._broke(intent, opened, error, idempotent=opened.way.driver.idempotent)
+        reach("gateway", "answered")
+        outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result)
+        await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, UsageState.CLOSED))
+        reach("gateway", "stored")
+        return outcome
+
+    def _open(self, tx: Tx, intent: Intent, *, governed: bool) -> _Opened:  # noqa: PLR0911 - one per step
+        verdict = self._judged(tx, intent) if governed else Verdict.ALLOW
+        standing = ledger.look(tx, self._keep, tenant=intent.tenant, key=intent.key)
+        step = next_step(standing, verdict=verdict, hash=intent.hash, at=self._keep.now())
+        match step:
+            case Step.OPEN:
+                return self._begin(tx, intent, first=standing is None, governed=governed)
+            case Step.ASK:
+                return self._ask(tx, intent)
+            case Step.REFUSE:
+                return self._end(tx, intent, EffectState.REFUSED, NOT_GRANTED, first=True)
+            case Step.EXPIRE:
+                return self._end(tx, intent, EffectState.EXPIRED, EXPIRED, first=False)
+            case Step.TELL:
+                return _Opened(outcome=_told(standing, intent))
+
+    def _ask(self, tx: Tx, intent: Intent) -> _Opened:
+        expires_at = self._keep.now() + self._patience
+        ledger.write(tx, self._keep, intent, state=EffectState.ASKED, first=True, expires_at=expires_at)
+        return _Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash))
+
+    def _judged(self, tx: Tx, intent: Intent) -> Verdict:
+        ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
+        grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
+        return judge(grants, connection=intent.connection, operation=intent.operation)
+
+    def _begin(self, tx: Tx, intent: Intent, *, first: bool, governed: bool) -> _Opened:
+        way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
+        ledger.write(tx, self._keep, intent, state=EffectState.OPEN, first=first, again=_again(way))
+        outcome = Outcome(state=EffectState.OPEN, hash=intent.hash)
+        if way is None:
+            return _Opened(outcome=outcome)
+        kind = UsageKind.MAIL if intent.connection == MAIL else UsageKind(way.connected.kind)
+        usage = metering.begin(tx, self._keep, intent, kind=kind, provider=intent.connection)
+        return _Opened(outcome=outcome, way=way, usage=usage)
+
+    def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> _Way:
+        connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
+        driver = self._drivers.connectors.get(connected.kind) if connected else None
+        if connected is None or driver is None or intent.operation not in driver.operations:
+            raise connections.missing(intent.connection)
+        if not governed and intent.tenant and not driver.replies:
+            raise Denied("Nothing is delivered through this connection.", code="not_granted")
+        credential = secrets.opened(tx, self._keep, tenant=connected.owner, name=connected.secret)
+        return _Way(driver=driver, connected=connected, credential=credential)
+
+    def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> _Opened:
+        ledger.write(tx, self._keep, intent, state=state, first=first, outcome={"error": error})
+        return _Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
+
+    async def _broke(self, intent: Intent, opened: _Opened, error: Exception, *, idempotent: bool) -> Outcome:
+        if not isinstance(error, FreeholdError):
+            log.error("A connector broke.", exc_info=error)
+        told = _error(error)
+        sure = isinstance(error, Invalid | Denied | NotSent) and not (idempotent and isinstance(error, NotSent))
+        state = EffectState.FAILED if sure else EffectState.UNKNOWN
+        outcome = Outcome(state=state, hash=intent.hash, error=told)
+        metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
+        await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, metered))
+        if idempotent and isinstance(error, Unavailable):
+            raise error
+        return outcome
+
+    def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:
+        metering.end(tx, self._keep, tenant=intent.tenant, usage_id=usage, state=metered)
+        stored = {"result": outcome.result} if outcome.error is None else {"error": outcome.error}
+        ledger.close(
+            tx,
+            self._keep,
+            tenant=intent.tenant,
+            key=intent.key,
+            state=outcome.state,
+            outcome=stored,
+            actor=intent.actor,
+            detail={"code": outcome.error["code"]} if outcome.error else {},
+        )
+
+
+def _again(way: _Way | None) -> bool:
+    return way is not None and way.driver.idempotent
+
+
+def _told(standing: Standing | None, intent: Intent) -> Outcome:
+    outcome = (standing.outcome if standing else None) or {}
+    state = standing.state if standing else EffectState.UNKNOWN
+    if state is EffectState.OPEN and intent.connection != SANDBOX:
+        state = EffectState.UNKNOWN  # nobody is at it any more, and what came of it could not be written down
+    result, error = outcome.get("result"), outcome.get("error")
+    return Outcome(state=state, hash=intent.hash, result=result, error=error, fresh=False)
+
+
+def _error(error: Exception) -> dict[str, str]:
+    if isinstance(error, FreeholdError):
+        return {"code": error.code, "message": error.message, "remedy": error.remedy}
+    return {"code": "bug", "message": "Carrying this out broke on our side.", "remedy": "See the gateway's log."}

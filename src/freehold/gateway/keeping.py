@@ -1,0 +1,106 @@
+"""
+The gateway's store as its own modules use it: short transactions off the event loop, sealing, and the record.
+
+All writing goes through one thread, so that a call never waits for the loop and no two transactions race.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Final, TypeVar, final
+
+from sqlalchemy import Connection, insert, select
+
+from freehold.audit.recording import PLATFORM, record
+from freehold.core.clock import Clock
+from freehold.core.ids import NewId
+from freehold.gateway.tables import audit, tenant_keys
+from freehold.store.db import Database
+from freehold.vault.sealing import Sealer, Vault
+
+T = TypeVar("T")
+
+READERS: Final = 2
+
+
+@final
+class Keep:
+    """What is kept, and how to get at it."""
+
+    def __init__(self, database: Database, vault: Vault, *, clock: Clock, new_id: NewId) -> None:
+        """Keep things in `database`, sealed by `vault`."""
+        self._database, self._vault, self._clock = database, vault, clock
+        self.new_id = new_id
+        self._sealers: dict[bytes, Sealer] = {}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep-write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keep-read")
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._clock.now()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction that is on disk when this returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self.written, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` over one moment of the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def written(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction here and now; for the start, before there is a loop."""
+        with self._database.write() as tx:
+            return work(tx)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._database.read() as tx:
+            return work(tx)
+
+    def sealer(self, tx: Connection, tenant: str | None) -> Sealer:
+        """Return the way to seal for `tenant`, with a key made now if it has none; only inside `write`."""
+        return self.opener(tx, tenant) or self._first_key(tx, tenant or PLATFORM)
+
+    def opener(self, tx: Connection, tenant: str | None) -> Sealer | None:
+        """Return the way to open what is sealed for `tenant`, or None if nothing ever was."""
+        owner = tenant or PLATFORM
+        wrapped = tx.execute(select(tenant_keys.c.wrapped).where(tenant_keys.c.tenant == owner)).scalar()
+        return None if wrapped is None else self._unwrapped(owner, wrapped)
+
+    def note(
+        self,
+        tx: Connection,
+        tenant: str | None,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append to the record of `tenant` in the same transaction as what is told."""
+        at = int(self.now().timestamp() * 1000)
+        record(tx, audit, at=at, tenant=tenant, actor=actor, action=action, subject=subject, detail=detail)
+
+    def check(self) -> None:
+        """Raise `Denied` if the master key is not the one that wrapped what is stored."""
+        owner = self._read(lambda tx: tx.execute(select(tenant_keys.c.tenant).limit(1)).scalar())
+        if owner is not None:
+            self._read(lambda tx: self.opener(tx, owner))
+
+    def close(self) -> None:
+        """Finish what is being written and let go of the store."""
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._database.close()
+
+    def _first_key(self, tx: Connection, owner: str) -> Sealer:
+        wrapped = self._vault.new_key(owner)
+        tx.execute(insert(tenant_keys).values(tenant=owner, wrapped=wrapped, made_at=self.now()))
+        return self._unwrapped(owner, wrapped)
+
+    def _unwrapped(self, owner: str, wrapped: bytes) -> Sealer:
+        # Remembered by its wrapped bytes, which every use reads anew: a key that was erased or rolled back is gone.
+        found = self._sealers.get(wrapped)
+        if found is None:
+            found = self._sealers[wrapped] = self._vault.sealer(owner, wrapped)
+        return found

@@ -1,0 +1,169 @@
+"""
+The book of effects: what is about to be done is written down before it is done, and what came of it after.
+
+Every function works inside a transaction of the caller's. An intent, its open usage row and its link of the
+record are one transaction; the outcome with all of its own is a second.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import insert, select, update
+
+from freehold.core.effects import EffectState
+from freehold.core.errors import Conflict, NotFound
+from freehold.gateway.keeping import Keep
+from freehold.gateway.steps import Standing
+from freehold.gateway.tables import effects, epochs
+
+ARGUMENTS: Final = "effect.arguments"
+OUTCOME: Final = "effect.outcome"
+CHAT: Final = "chat"
+"""The operation of every model call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be done, and for whom."""
+
+    tenant: str
+    key: str
+    hash: str
+    connection: str
+    operation: str
+    arguments: bytes | None = None
+    """In canonical form; none for a model call, whose asker keeps the context."""
+    run: str = ""
+    agent: str = ""
+    version: str = ""
+    epoch: int = 0
+    trace: str = ""
+    by: str = ""
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as the record says it."""
+        return self.by or f"run:{self.run}"
+
+
+def take_epoch(tx: Tx, *, tenant: str, run: str, epoch: int) -> None:
+    """Remember the newest owner of a run; raise `Conflict` (`stale_epoch`) for an older one."""
+    which = epochs.c.tenant == tenant, epochs.c.run == run
+    seen = tx.execute(select(epochs.c.epoch).where(*which)).scalar()
+    if seen is None:
+        tx.execute(insert(epochs).values(tenant=tenant, run=run, epoch=epoch))
+    elif epoch > seen:
+        tx.execute(update(epochs).where(*which).values(epoch=epoch))
+    elif epoch < seen:
+        raise Conflict(
+            "Another worker has taken this run over.", code="stale_epoch", remedy="Stop working on this segment."
+        )
+
+
+def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
+    """Return the effect stored under `key`, its outcome opened."""
+    row = tx.execute(select(effects).where(effects.c.tenant == tenant, effects.c.key == key)).first()
+    if row is None:
+        return None
+    opener = keep.opener(tx, tenant)
+    outcome = json.loads(opener.open(row.outcome, name=key, purpose=OUTCOME)) if row.outcome and opener else None
+    return Standing(
+        hash=row.hash,
+        state=row.state,
+        connection=row.connection,
+        again=row.again,
+        decision=row.decision,
+        expires_at=row.expires_at,
+        outcome=outcome,
+    )
+
+
+def must_look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing:
+    """Return the effect stored under `key`; raise `NotFound` if there is none."""
+    found = look(tx, keep, tenant=tenant, key=key)
+    if found is None:
+        raise NotFound("There is no such effect.", remedy="Look at the approval again.")
+    return found
+
+
+def write(
+    tx: Tx,
+    keep: Keep,
+    intent: Intent,
+    *,
+    state: EffectState,
+    first: bool,
+    again: bool = False,
+    expires_at: datetime | None = None,
+    outcome: dict[str, Any] | None = None,
+) -> None:
+    """
+    Write the intent down in `state`: a new row, or the one that stood there moved on.
+
+    `again` says whether an attempt that broke off may be repeated under the same key.
+    """
+    values: dict[str, Any] = {"state": state, "epoch": intent.epoch, "again": again, "decision": None}
+    if outcome is not None:
+        values |= {"outcome": _sealed(tx, keep, intent.tenant, intent.key, outcome), "closed_at": keep.now()}
+    if first:
+        tx.execute(insert(effects).values(**_fields(tx, keep, intent), expires_at=expires_at, **values))
+    else:
+        tx.execute(update(effects).where(*_is(intent.tenant, intent.key)).values(values))
+    detail = {
+        "connection": intent.connection,
+        "operation": intent.operation,
+        "hash": intent.hash,
+        "version": intent.version,
+        "epoch": intent.epoch,
+        "trace": intent.trace,
+    }
+    keep.note(tx, intent.tenant, actor=intent.actor, action=f"effect.{state}", subject=intent.key, detail=detail)
+
+
+def close(
+    tx: Tx,
+    keep: Keep,
+    *,
+    tenant: str,
+    key: str,
+    state: EffectState,
+    outcome: dict[str, Any],
+    actor: str,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Write down what became of an effect."""
+    sealed = _sealed(tx, keep, tenant, key, outcome)
+    values = {"state": state, "outcome": sealed, "closed_at": keep.now()}
+    tx.execute(update(effects).where(*_is(tenant, key)).values(values))
+    keep.note(tx, tenant, actor=actor, action=f"effect.{state}", subject=key, detail=detail)
+
+
+def _fields(tx: Tx, keep: Keep, intent: Intent) -> dict[str, Any]:
+    arguments = intent.arguments
+    if arguments is not None:
+        arguments = keep.sealer(tx, intent.tenant).seal(arguments, name=intent.key, purpose=ARGUMENTS)
+    return {
+        "tenant": intent.tenant,
+        "key": intent.key,
+        "run": intent.run,
+        "agent": intent.agent,
+        "version": intent.version,
+        "connection": intent.connection,
+        "operation": intent.operation,
+        "hash": intent.hash,
+        "arguments": arguments,
+        "trace": intent.trace,
+        "made_at": keep.now(),
+    }
+
+
+def _sealed(tx: Tx, keep: Keep, tenant: str, key: str, outcome: dict[str, Any]) -> bytes:
+    plain = json.dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return keep.sealer(tx, tenant).seal(plain, name=key, purpose=OUTCOME)
+
+
+def _is(tenant: str, key: str) -> tuple[Any, Any]:
+    return effects.c.tenant == tenant, effects.c.key == key

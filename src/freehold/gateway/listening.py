@@ -1,0 +1,66 @@
+"""The gateway's place: one process at a time, two sockets whose owners are who may ask, nothing to be read from outside."""
+
+import ctypes
+import fcntl
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from freehold.core.errors import Conflict
+
+BACKLOG: Final = 1024
+_PR_SET_DUMPABLE: Final = 4
+_OWN: Final = 0o600
+_SHARED: Final = 0o660
+
+
+def close_off() -> None:
+    """Leave no core file and let no other process of this user look into our memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Be the only gateway of this store while the block lasts; raise `Conflict` if there is one already."""
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _OWN)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Conflict(
+            "Another gateway works on this store.",
+            code="already_running",
+            remedy="Stop it first; one gateway is active at a time.",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def listen(path: Path, group: int) -> socket.socket:
+    """
+    Return a socket that listens at `path`: for its `group` too, or for our own user alone.
+
+    One that a dead gateway left behind is replaced; that no living one is there, the lock has shown.
+    """
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    before = os.umask(0o177)  # closed from the first moment, opened to the group when it is the right one
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    if group >= 0:
+        os.chown(path, -1, group)
+        path.chmod(_SHARED)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)  # noqa: FBT003 - its only argument
+    return listener

@@ -1,0 +1,6 @@
+"""${message}
+
+Undo: . Cost: .
+"""
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}

@@ -1,0 +1,143 @@
+"""
+What the gateway asks of those who carry a call out: models and connectors.
+
+A driver is handed everything one call needs and keeps nothing. It says what went wrong by the kind of error:
+`NotSent` (nothing left the house), another `Unavailable` (it may have happened), `Denied` or `Invalid` (the
+counterpart said no and did nothing).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, final
+
+from typing_extensions import override
+
+from freehold.core.errors import Unavailable
+
+Pieces = Callable[[str], None]
+"""Takes text as the model says it."""
+
+
+class NotSent(Unavailable):
+    """The counterpart could not be reached at all: provably nothing was sent."""
+
+    code = "not_sent"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An opened secret. It shows itself to nobody who does not ask for it by name."""
+
+    _value: str = field(default="", repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def reveal(self) -> str:
+        """Return the value, for the one call that needs it."""
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """Return `text` without the value."""
+        return text.replace(self._value, "[secret]") if self._value else text
+
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        raise TypeError("A credential is not written anywhere.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A tool call that a model proposes."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | str
+    """As parsed; the raw text where the model wrote no JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One request to a model, complete."""
+
+    model: str
+    """As the provider calls it; for the built-in model with its knobs."""
+    body: Mapping[str, Any]
+    """An OpenAI chat completion request without `model` and `stream`."""
+    config: Mapping[str, Any]
+    """The connection's; `base_url` and the like."""
+    credential: Credential
+    run: str
+    sent: Callable[[], None]
+    """To be called once the request has left."""
+    on_text: Pieces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """What a model answered, whole."""
+
+    text: str
+    calls: tuple[Call, ...]
+    finish: str
+    usage_in: int
+    usage_out: int
+    estimated: bool
+    """Whether the provider told no usage and we counted for ourselves."""
+    model: str
+    """As the provider names what answered."""
+
+
+class ModelDriver(Protocol):
+    """
+    Speaks to one kind of model provider.
+
+    Text comes through `on_text` as it arrives, each piece once and in order; the reply holds all of it.
+    """
+
+    kind: str
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raise `Invalid` if a connection with this configuration could never work."""
+        ...
+
+    def check(self, model: str) -> None:
+        """Raise `Invalid` with code `unknown_model` if this driver can tell that there is no such model."""
+        ...
+
+    async def chat(self, call: ModelCall) -> ModelReply:
+        """Return the model's reply; raise an error whose kind says whether trying again makes sense."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorCall:
+    """One effect to carry out, complete."""
+
+    key: str
+    """The effect's key: the same for every attempt."""
+    operation: str
+    arguments: Mapping[str, Any]
+    config: Mapping[str, Any]
+    credential: Credential
+    sent: Callable[[], None]
+
+
+class ConnectorDriver(Protocol):
+    """Carries out the effects of one kind of connection."""
+
+    kind: str
+    operations: frozenset[str]
+    idempotent: bool
+    """Whether the counterpart does a thing once however often the same key asks for it."""
+    replies: bool
+    """Whether the platform itself may send through it, as a channel's answers do."""
+
+    def check(self, config: Mapping[str, Any], credential: Credential) -> None:
+        """Raise `Invalid` if a connection with this configuration could never work."""
+        ...
+
+    async def perform(self, call: ConnectorCall) -> dict[str, Any]:
+        """Carry the call out once and return what there is to tell about it."""
+        ...

@@ -1,0 +1,140 @@
+"""What comes in on the two sockets, as it must look; anything else is refused before it means something."""
+
+from typing import Any
+
+import msgspec
+
+from freehold.core.effects import Effect
+
+
+class WorkRequest(msgspec.Struct, kw_only=True):
+    """On whose behalf a worker asks; the base of all it asks."""
+
+    tenant: str
+    agent: str
+    version: str
+    run: str
+    epoch: int
+    trace: str = ""
+    attended: bool = False
+
+
+class ChatRequest(WorkRequest, kw_only=True):
+    """A model call."""
+
+    key: str
+    model: str
+    body: dict[str, Any]
+    stream: bool = False
+
+
+class SubmitRequest(WorkRequest, kw_only=True):
+    """An effect of a run."""
+
+    effect: Effect
+
+
+class SettleRequest(WorkRequest, kw_only=True):
+    """What became of an effect that the worker carried out."""
+
+    key: str
+    state: str
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+class SandboxUsageRequest(WorkRequest, kw_only=True):
+    """How long a sandbox was awake."""
+
+    sandbox: str
+    wakes: int
+    awake_ms: int
+    memory_mb: int
+
+
+class DeliverRequest(msgspec.Struct, kw_only=True):
+    """An effect of the platform's own, for a tenant's channel."""
+
+    tenant: str
+    effect: Effect
+    trace: str = ""
+
+
+class TenantRequest(msgspec.Struct, kw_only=True):
+    """A question about a tenant, or about the platform."""
+
+    tenant: str | None
+
+
+class SecretRequest(TenantRequest, kw_only=True):
+    """A secret to set or forget."""
+
+    name: str
+    by: str
+    value: str = ""
+
+
+class ConnectionRequest(TenantRequest, kw_only=True):
+    """A connection to make or delete."""
+
+    name: str
+    by: str
+    kind: str = ""
+    config: dict[str, Any] = {}
+    secret: str | None = None
+
+
+class PublishRequest(msgspec.Struct, kw_only=True):
+    """What an immutable version is granted."""
+
+    tenant: str
+    agent: str
+    version: str
+    model: str
+    tools: dict[str, str]
+    by: str
+
+
+class DecideRequest(msgspec.Struct, kw_only=True):
+    """A person's decision about an effect."""
+
+    tenant: str
+    key: str
+    hash: str
+    approve: bool
+    by: str
+
+
+class UsageRequest(TenantRequest, kw_only=True):
+    """A question about usage."""
+
+    run: str | None = None
+
+
+class AuditRequest(TenantRequest, kw_only=True):
+    """A question about the record."""
+
+    after: int = 0
+    limit: int = 500
+
+
+class WebhookRequest(msgspec.Struct, kw_only=True):
+    """A webhook that came in, with the name of the secret it should be signed with."""
+
+    tenant: str
+    secret: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class MailRequest(msgspec.Struct, kw_only=True):
+    """A mail of the platform's own."""
+
+    to: str
+    subject: str
+    text: str
+    key: str
+
+
+class Nothing(msgspec.Struct):
+    """A question that needs no words."""

@@ -1,0 +1,163 @@
+"""
+The tables of the gateway's own store, which no other process opens.
+
+Each says whose its rows are (the column `tenant`; empty text there means the platform), what class of data they
+hold and how long they are kept. What is sealed is bytes of the vault; nothing here can be read without its key.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.schema import SchemaItem
+
+from freehold.audit.recording import audit_table
+from freehold.core.effects import EffectState
+from freehold.store.schema import DataClass, Retention, one_of, tenant_column
+from freehold.store.types import Coded, Json, Moment
+
+metadata: Final = MetaData()
+
+
+class UsageKind(StrEnum):
+    """What was used."""
+
+    MODEL = "model"
+    SANDBOX = "sandbox"
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class UsageState(StrEnum):
+    """How sure a usage row is."""
+
+    OPEN = "open"
+    """Written before dialling."""
+    CLOSED = "closed"
+    UNSETTLED = "unsettled"
+    """The gateway died, or the provider broke off, before it was known what the call cost."""
+
+
+class Decision(StrEnum):
+    """What a person said about an effect."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+def _table(name: str, *items: SchemaItem, data_class: DataClass, retention: Retention) -> Table:
+    info = {"tenant": "tenant", "data_class": data_class, "retention": retention}
+    return Table(name, metadata, tenant_column(primary_key=True), *items, info=info)
+
+
+tenant_keys = _table(
+    "tenant_keys",
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+secrets = _table(
+    "secrets",
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+connections = _table(
+    "connections",
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("secret", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+versions = _table(
+    "versions",
+    Column("version", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("tools", Json, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+epochs = _table(
+    "epochs",
+    Column("run", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    data_class="operation",
+    retention="run",
+)
+
+effects = _table(
+    "effects",
+    Column("key", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("arguments", LargeBinary),  # sealed; none for a model call, whose asker keeps the context
+    Column("state", Coded(EffectState), nullable=False),
+    Column("again", Boolean, nullable=False),  # whether an unknown outcome may be tried again without asking
+    Column("outcome", LargeBinary),  # sealed
+    Column("decision", Coded(Decision)),
+    Column("decided_by", Text),
+    Column("decided_at", Moment),
+    Column("trace", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("closed_at", Moment),
+    one_of("state", EffectState),
+    Index("effects_by_state", "state"),
+    data_class="content",
+    retention="days:7",  # the sealed columns; the rest stays with the run
+)
+
+usage = _table(
+    "usage",
+    Column("id", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Coded(UsageKind), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("state", Coded(UsageState), nullable=False),
+    Column("tokens_in", BigInteger, nullable=False, default=0),
+    Column("tokens_out", BigInteger, nullable=False, default=0),
+    Column("estimated", Boolean, nullable=False, default=False),
+    Column("hold_nano", BigInteger, nullable=False, default=0),
+    Column("cost_nano", BigInteger, nullable=False, default=0),
+    Column("price", Text, nullable=False, default=""),
+    Column("sandbox", Text, nullable=False, default=""),
+    Column("wakes", Integer, nullable=False, default=0),
+    Column("awake_ms", BigInteger, nullable=False, default=0),
+    Column("memory_mb_ms", BigInteger, nullable=False, default=0),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    one_of("kind", UsageKind),
+    one_of("state", UsageState),
+    Index("usage_by_run", "tenant", "run"),
+    Index("usage_by_state", "state"),
+    data_class="evidence",
+    retention="tenant",
+)
+
+audit = audit_table(metadata)

@@ -1,0 +1,150 @@
+"""What web may ask: secrets, connections, grants, decisions, usage, the record. It calls no model and no tool."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, final
+
+from sqlalchemy import Connection as Tx
+
+from freehold.audit.chain import Report, verify
+from freehold.audit.recording import every_link, links
+from freehold.core.effects import Verdict
+from freehold.core.errors import Invalid
+from freehold.gateway import connections, deciding, metering, secrets, versions
+from freehold.gateway import requests as asked
+from freehold.gateway.connections import Drivers
+from freehold.gateway.edge import Edge, route
+from freehold.gateway.effects import Effects
+from freehold.gateway.grants import Grants
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ports import Credential
+from freehold.gateway.prices import Prices
+from freehold.gateway.tables import audit
+
+MAX_LINKS = 5_000
+
+
+VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
+"""Raises `Denied` unless a webhook (headers and body) is signed with the secret, and fresh."""
+
+
+@final
+class _Web:
+    """Answers of the web socket, one method per route."""
+
+    def __init__(self, keep: Keep, drivers: Drivers, prices: Prices, *, rehearsal: bool) -> None:
+        self._keep, self._drivers, self._prices, self._rehearsal = keep, drivers, prices, rehearsal
+
+    async def set_secret(self, request: asked.SecretRequest) -> None:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        await self._keep.write(lambda tx: secrets.put(tx, self._keep, value=request.value, **named))
+
+    async def delete_secret(self, request: asked.SecretRequest) -> None:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        await self._keep.write(lambda tx: secrets.remove(tx, self._keep, **named))
+
+    async def create_connection(self, request: asked.ConnectionRequest) -> dict[str, Any]:
+        return await self._keep.write(
+            lambda tx: connections.create(
+                tx,
+                self._keep,
+                self._drivers,
+                tenant=request.tenant,
+                kind=request.kind,
+                name=request.name,
+                config=request.config,
+                secret=request.secret,
+                by=request.by,
+            )
+        )
+
+    async def delete_connection(self, request: asked.ConnectionRequest) -> None:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        await self._keep.write(lambda tx: connections.remove(tx, self._keep, **named))
+
+    async def publish(self, request: asked.PublishRequest) -> None:
+        grants = Grants(
+            tenant=request.tenant,
+            agent=request.agent,
+            version=request.version,
+            model=request.model,
+            tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
+        )
+        found = await self._keep.write(
+            lambda tx: versions.publish(
+                tx, self._keep, self._drivers, grants=grants, rehearsal=self._rehearsal, by=request.by
+            )
+        )
+        config = found.connected.config
+        if self._prices.known(found.connected.kind, config, found.model) is None:
+            await asyncio.to_thread(self._prices.look_up, config, found.model, at=self._keep.now())
+
+    async def audit(self, request: asked.AuditRequest) -> list[dict[str, Any]]:
+        span: dict[str, Any] = {
+            "tenant": request.tenant,
+            "after": request.after,
+            "limit": min(request.limit, MAX_LINKS),
+        }
+        return [asdict(link) for link in await self._keep.read(lambda tx: links(tx, audit, **span))]
+
+    async def verify_audit(self, _request: asked.Nothing) -> dict[str, Any]:
+        report: Report = await self._keep.read(lambda tx: verify(every_link(tx, audit)))
+        return asdict(report) | {"ok": report.ok}
+
+    async def health(self, _request: asked.Nothing) -> dict[str, Any]:
+        await self._keep.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
+        return {"ok": True}
+
+
+def web_edge(
+    keep: Keep, drivers: Drivers, effects: Effects, prices: Prices, verify_webhook: VerifyWebhook, *, rehearsal: bool
+) -> Edge:
+    """Return the edge of web's socket."""
+    web = _Web(keep, drivers, prices, rehearsal=rehearsal)
+
+    async def verified(request: asked.WebhookRequest) -> None:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.secret}
+        credential = await keep.read(lambda tx: secrets.opened(tx, keep, **named))
+        verify_webhook(credential, request.headers, request.body)
+
+    async def decide(request: asked.DecideRequest) -> None:
+        await keep.write(lambda tx: deciding.decide(tx, keep, request))
+
+    return Edge(
+        {
+            "secrets/set": route(asked.SecretRequest, web.set_secret),
+            "secrets/list": route(asked.TenantRequest, _read(keep, lambda tx, it: secrets.names(tx, tenant=it.tenant))),
+            "secrets/delete": route(asked.SecretRequest, web.delete_secret),
+            "connections/create": route(asked.ConnectionRequest, web.create_connection),
+            "connections/list": route(
+                asked.TenantRequest, _read(keep, lambda tx, it: connections.listed(tx, tenant=it.tenant))
+            ),
+            "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
+            "publish": route(asked.PublishRequest, web.publish),
+            "decide": route(asked.DecideRequest, decide),
+            "usage": route(
+                asked.UsageRequest, _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run))
+            ),
+            "audit": route(asked.AuditRequest, web.audit),
+            "audit/verify": route(asked.Nothing, web.verify_audit),
+            "webhooks/verify": route(asked.WebhookRequest, verified),
+            "mail": route(asked.MailRequest, effects.mail),
+            "health": route(asked.Nothing, web.health),
+        }
+    )
+
+
+def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def answer(request: Any) -> Any:
+        return await keep.read(lambda tx: do(tx, request))
+
+    return answer
+
+
+def _verdict(word: str) -> Verdict:
+    if word not in set(Verdict):
+        raise Invalid(
+            f"{word[:40]!r} is no verdict.", code="bad_verdict", remedy=f"Use one of {', '.join(sorted(Verdict))}."
+        )
+    return Verdict(word)
