@@ -1,0 +1,33 @@
+"""Asking the platform whether it is there, with nothing but a socket."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any, Final
+
+SECONDS: Final = 2.0
+LONGEST: Final = 1 << 16
+
+
+async def health(address: str) -> dict[str, Any] | None:
+    """Return what `/healthz` at `address` says, with `status`, or None if nobody answers there."""
+    try:
+        return await asyncio.wait_for(_asked(address), SECONDS)
+    except (OSError, ValueError, TimeoutError, EOFError):
+        return None
+
+
+async def _asked(address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    try:
+        writer.write(f"GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = (await reader.read(LONGEST)).partition(b"\r\n\r\n")
+        while chunk := await reader.read(LONGEST):
+            body += chunk
+        said = json.loads(body)
+        return {**said, "status": int(head.split()[1])} if isinstance(said, dict) else {}
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

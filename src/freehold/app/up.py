@@ -1,0 +1,245 @@
+"""
+`freehold up`: the whole platform on one machine.
+
+Makes the data folder ready, starts gateway, worker and web over it, starts again what dies, and stops all
+in order. It carries no traffic; as root it also makes the sandboxes, because the worker is not root then.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from freehold.app import mounts
+from freehold.app.readiness import health
+from freehold.app.supervising import Program, Supervisor
+from freehold.app.users import PROCESSES, Users, alone, apart, command, lay_out
+from freehold.core.errors import Conflict, FreeholdError, Unavailable
+from freehold.settings import Settings, passed_on
+from freehold.tenants.keys import hashed
+from freehold.tenants.operator import FILE, ensure_operator_key
+
+READY_SECONDS: Final = 60.0
+ASK_SECONDS: Final = 0.05
+LOCK: Final = "up.lock"
+ADDRESS: Final = "address"
+PATIENCE: Final = {"web": 3.0, "worker": 4.0, "gateway": 2.5}
+"""Seconds each process gets to stop by itself."""
+
+ONE_USER: Final = (
+    "Web, worker, gateway and sandboxes are one user here; started by root they would be several, "
+    "and the file of secrets would be closed to all but the gateway."
+)
+ALL_ROOT: Final = (
+    "Separate users are not possible here ({error}), so web, worker and gateway are all root: "
+    "install Freehold where every user may read it."
+)
+
+Announce = Callable[[dict[str, Any]], None]
+Say = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the processes stand on, once it is ready."""
+
+    settings: Settings
+    users: Users
+    operator_hash: str
+    notes: tuple[str, ...]
+    """What a person should know about how it was started."""
+
+
+def up(settings: Settings, *, announce: Announce, say: Say) -> None:
+    """
+    Run the platform until it is told to stop.
+
+    `announce` gets `{address, data, pids}` once all answer, `say` each line of each process.
+    Raises `Conflict` (`already_running`) if the data folder has a platform already.
+    """
+    os.umask(0o077)
+    users = apart(settings) if os.geteuid() == 0 else alone()
+    lay_out(settings.data, users)
+    with only_one(settings.data / "run" / LOCK):
+        users, notes = _way_in(settings, users)
+        ground = Ground(
+            settings=settings,
+            users=users,
+            operator_hash=hashed(ensure_operator_key(settings.data)),
+            notes=notes,
+        )
+        asyncio.run(_run(ground, announce=announce, say=say))
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock at `path` for the block; raise `Conflict` naming the process that holds it."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
+        _take(file, path)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _take(file: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(
+            f"A platform runs on {path.parent.parent} already (process {file.read().strip() or 'unknown'}).",
+            code="already_running",
+            remedy="Use that one, stop it first, or set FREEHOLD_DATA and FREEHOLD_ADDRESS for a second one.",
+        ) from error
+
+
+def _way_in(settings: Settings, users: Users) -> tuple[Users, tuple[str, ...]]:
+    """Return the users the processes can really be, having opened the way to all they need."""
+    if not users.apart:
+        return users, (ONE_USER,)
+    try:
+        covers = mounts.plan(needed(settings))
+        if covers:
+            mounts.open_way(covers)
+        _try_out(users, settings)
+    except (OSError, subprocess.SubprocessError) as error:
+        users = alone()
+        lay_out(settings.data, users)
+        return users, (ALL_ROOT.format(error=error),)
+    return users, ()
+
+
+def needed(settings: Settings) -> list[Path]:
+    """Return the paths that every process of ours must be able to read."""
+    package = Path(__file__).parents[1]
+    stated = [settings.data, Path(sys.prefix), Path(sys.base_prefix), Path(sysconfig.get_path("stdlib")), package]
+    searched = [Path(entry) for entry in passed_on().get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return [path for path in stated + searched if path.exists()]
+
+
+def _try_out(users: Users, settings: Settings) -> None:
+    for user in {users.gateway, users.worker}:
+        trial = command(user, [sys.executable, "-c", "import freehold.core.errors, typing_extensions"], switch=True)
+        subprocess.run(  # noqa: S603 - the words are ours
+            trial, check=True, cwd=settings.data, env=passed_on(), stdin=subprocess.DEVNULL, capture_output=True
+        )
+
+
+def programs(ground: Ground) -> list[Program]:
+    """Return the processes of the platform, in the order they start."""
+    users, data = ground.users, ground.settings.data
+    settings = ground.settings.model_copy(
+        update={
+            "operator_key_hash": ground.operator_hash,
+            "gateway_web_group": users.web.groups[0] if users.apart else -1,
+            "gateway_worker_group": users.worker.gid if users.apart else -1,
+            "spawner": users.apart and ground.settings.runtime == "bwrap",
+        }
+    )
+    surroundings = passed_on() | {"HOME": str(data), "PYTHONUNBUFFERED": "1"}
+    again = surroundings | settings.model_copy(update={"failpoint": ""}).environment()
+    return [
+        Program(
+            name=name,
+            argv=command(users.of(name), [sys.executable, "-m", "freehold", name], switch=users.apart),
+            environment=surroundings | settings.environment(),
+            environment_again=again,
+            folder=data,
+            patience=PATIENCE[name],
+        )
+        for name in PROCESSES
+    ]
+
+
+async def _run(ground: Ground, *, announce: Announce, say: Say) -> None:
+    for line in ground.notes:
+        say("up", line)
+    async with _spawning(ground), _stop_asked() as stop:
+        supervisor = Supervisor(programs(ground), say=say)
+        supervisor.start()
+        try:
+            answered = asyncio.create_task(_answering(ground, supervisor))
+            await _first(answered, stop)
+            if not stop.is_set():
+                announce(_announcement(ground, supervisor))
+                await stop.wait()
+        finally:
+            await supervisor.stop()
+            (ground.settings.data / "run" / ADDRESS).unlink(missing_ok=True)
+
+
+async def _first(answered: asyncio.Task[None], stop: asyncio.Event) -> None:
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({answered, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if answered.done():
+        waiting.cancel()
+        answered.result()
+    else:
+        answered.cancel()
+
+
+async def _answering(ground: Ground, supervisor: Supervisor) -> None:
+    """Return once everything answers; raise what stands in the way."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + READY_SECONDS
+    while loop.time() < until:
+        if supervisor.refusal.done():
+            name = supervisor.refusal.result().name
+            raise FreeholdError(
+                f"The {name} process cannot start; it says why above.",
+                code="not_started",
+                status=503,
+                remedy="Mend what it names and start again; `freehold doctor` looks at everything.",
+            )
+        said = await health(ground.settings.address)
+        if said and said["status"] == 200:  # noqa: PLR2004
+            supervisor.ready()
+            return
+        await asyncio.sleep(ASK_SECONDS)
+    raise Unavailable(
+        f"The platform did not answer within {READY_SECONDS:g} s.",
+        code="not_started",
+        remedy="Look at what the processes said, and run `freehold doctor`.",
+    )
+
+
+def _announcement(ground: Ground, supervisor: Supervisor) -> dict[str, Any]:
+    settings = ground.settings
+    path = settings.data / "run" / ADDRESS
+    path.write_text(settings.address + "\n")
+    path.chmod(0o644)
+    return {
+        "address": settings.address,
+        "url": f"http://{settings.address}",
+        "data": str(settings.data),
+        "key_file": str(settings.data / FILE),
+        "pids": supervisor.pids,
+    }
+
+
+@asynccontextmanager
+async def _stop_asked() -> AsyncIterator[asyncio.Event]:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _spawning(ground: Ground) -> AsyncIterator[None]:
+    """Make sandboxes for the worker while the block lasts, where the worker may not."""
+    with contextlib.nullcontext():
+        yield

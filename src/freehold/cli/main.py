@@ -1,0 +1,82 @@
+"""The `freehold` command: finds the noun that is asked for and turns errors into exit codes."""
+
+import importlib
+import sys
+from typing import Final
+
+import typer
+
+from freehold.cli.showing import complain
+from freehold.core.errors import FreeholdError
+
+NOUNS: Final = {
+    "tenant": "Tenants: who owns agents, runs and secrets.",
+    "agent": "Agents and their versions.",
+    "run": "Runs: everything an agent does.",
+    "message": "Messages to agents.",
+    "approval": "Questions that wait for a person.",
+    "secret": "Secrets: values go in and never come back.",
+    "connection": "Connections: where the gateway may reach out to.",
+    "channel": "Channels: ways for messages to come in.",
+    "key": "API keys.",
+    "usage": "What was used, and what it cost.",
+    "audit": "The record of who did what.",
+}
+"""Each is a module of this package with an `app`."""
+
+COMMANDS: Final = {
+    "up": "platform",
+    "web": "platform",
+    "worker": "platform",
+    "gateway": "platform",
+    "doctor": "platform",
+    "demo": "platform",
+    "chat": "chatting",
+}
+"""Commands without a noun, and the module that has them."""
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """Return the command line; with `wanted` only as much of it as that noun or command needs."""
+    app = typer.Typer(
+        name="freehold",
+        help="Freehold runs agents for many tenants on your own machine.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for noun in NOUNS if wanted not in NOUNS else [wanted]:
+        module = importlib.import_module(f"freehold.cli.{noun}")
+        app.add_typer(module.app, name=noun, help=NOUNS[noun], no_args_is_help=True)
+    modules = {COMMANDS[wanted]} if wanted in COMMANDS else {*COMMANDS.values()} if wanted not in NOUNS else set()
+    for name in sorted(modules):
+        importlib.import_module(f"freehold.cli.{name}").add_to(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 refused or failed, 2 wrong use."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    try:
+        build(words[0] if words else None)()
+    except FreeholdError as error:
+        complain(error, as_json="--json" in sys.argv)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has seen enough
+        sys.exit(0)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+
+        print(f"freehold {version('freehold')}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass

@@ -1,0 +1,78 @@
+"""Commands that start and look at the platform on this machine."""
+
+import importlib
+import json
+import sys
+from typing import Any, Final
+
+import typer
+
+from freehold.cli.options import JsonOption
+from freehold.cli.showing import bold, clean, colour, note
+
+PAINT: Final = {"web": "blue", "worker": "green", "gateway": "yellow", "up": "dim"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("up")(up)
+    app.command("demo")(demo)
+    app.command("doctor")(doctor)
+    for name in ("web", "worker", "gateway"):
+        app.command(name, help=f"Run the {name} process alone.", rich_help_panel="Single processes")(_process(name))
+
+
+def up(as_json: JsonOption = False) -> None:
+    """Start the platform, and keep it running until Ctrl-C."""
+    from freehold.app import up as platform  # noqa: PLC0415 - noun commands need none of this
+    from freehold.settings import Settings  # noqa: PLC0415
+
+    platform.up(Settings.read(), announce=_announce_json if as_json else _announce, say=_say)
+
+
+def demo(as_json: JsonOption = False) -> None:
+    """Show everything once, on a platform of its own that is gone afterwards."""
+    from freehold.app import demo as story  # noqa: PLC0415
+
+    ok = story.demo(as_json=as_json)
+    raise typer.Exit(0 if ok else 1)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Look at this machine and say what is missing or wrong, and what to do about it."""
+    from freehold.app.doctor import examine  # noqa: PLC0415
+    from freehold.settings import Settings  # noqa: PLC0415
+
+    findings = examine(Settings.read())
+    if as_json:
+        print(json.dumps([finding.shown() for finding in findings], ensure_ascii=False))
+    for finding in findings if not as_json else ():
+        mark = colour("ok  ", "green") if finding.ok else colour("BAD ", "red")
+        print(f"{mark} {finding.name:<18} {finding.found}")
+        if finding.remedy:
+            print(f"     {' ' * 18} {'' if finding.ok else '-> '}{finding.remedy}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _process(name: str) -> Any:
+    def run() -> None:
+        from freehold.settings import Settings  # noqa: PLC0415
+
+        importlib.import_module(f"freehold.app.{name}").main(Settings.read())
+
+    return run
+
+
+def _announce_json(told: dict[str, Any]) -> None:
+    print(json.dumps(told), flush=True)
+
+
+def _announce(told: dict[str, Any]) -> None:
+    print(f"{bold('Freehold', file=sys.stdout)} is up at {told['url']} over {told['data']}.")
+    print(f"Sign in with the operator key in {told['key_file']}; on this machine `freehold` finds it by itself.")
+    print("Stop with Ctrl-C.", flush=True)
+
+
+def _say(name: str, line: str) -> None:
+    prefix = f"{name:<8}|"
+    note(f"{colour(prefix, PAINT[name]) if sys.stderr.isatty() else prefix} {clean(line)}")
