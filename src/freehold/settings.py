@@ -174,6 +174,15 @@ class Settings(BaseSettings):
         return {PREFIX + name.upper(): _spell(value) for name, value in stated.items()}
 
 
+_PASSED_ON = frozenset({"PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+
+
+def passed_on(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what of the surroundings a process of ours may see: nothing that could hold a secret."""
+    surroundings = os.environ if environment is None else environment
+    return {name: surroundings[name] for name in sorted(_PASSED_ON & surroundings.keys())}
+
+
 def _spell(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 

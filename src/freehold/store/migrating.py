@@ -45,6 +45,11 @@ def newest(folder: Path) -> str | None:
     return ScriptDirectory.from_config(_config(folder)).get_current_head()
 
 
+def knows(folder: Path, stated: str) -> bool:
+    """Return whether the revision `stated` is one of those in `folder`."""
+    return stated in {script.revision for script in ScriptDirectory.from_config(_config(folder)).walk_revisions()}
+
+
 def _config(folder: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder))
