@@ -124,6 +124,7 @@ effects = _table(
     Column("expires_at", Moment),
     Column("closed_at", Moment),
     one_of("state", EffectState),
+    one_of("decision", Decision),
     Index("effects_by_state", "state"),
     data_class="content",
     retention="days:7",  # the sealed columns; the rest stays with the run

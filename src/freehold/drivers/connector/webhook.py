@@ -12,10 +12,10 @@ import hmac
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, final
+from urllib.parse import urlsplit
 
 import aiohttp
 from typing_extensions import override
-from yarl import URL
 
 from freehold.audit.canonical import canonical
 from freehold.core.clock import Clock
@@ -45,8 +45,7 @@ class Webhook(ConnectorDriver):
     @override
     def check(self, config: Mapping[str, Any], credential: Credential) -> None:
         address = config.get("url")
-        url = URL(address) if isinstance(address, str) else URL()
-        if set(config) != {"url"} or url.scheme not in {"http", "https"} or not url.host or url.user is not None:
+        if set(config) != {"url"} or not _is_address(address):
             raise Invalid(
                 "A webhook connection needs a url and nothing else.",
                 code="bad_config",
@@ -164,6 +163,16 @@ def _unsigned(why: str) -> Denied:
         status=401,
         remedy="Sign id, timestamp and body with the channel's secret, as Standard Webhooks says.",
     )
+
+
+def _is_address(url: object) -> bool:
+    """Return whether `url` is an HTTP address without user or password."""
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        plain = parts.username is None and not parts.fragment and parts.port != 0
+    except ValueError:
+        return False
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 async def _sent(_session: aiohttp.ClientSession, context: Any, _chunk: aiohttp.TraceRequestChunkSentParams) -> None:

@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("decision in ('approved', 'refused')", name="decision_known"),
         sa.CheckConstraint(
             "state in ('proposed', 'asked', 'open', 'done', 'failed', 'unknown', 'refused', 'expired')",
             name="state_known",

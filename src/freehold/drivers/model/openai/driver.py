@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, final
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from typing_extensions import override
-from yarl import URL
 
 from freehold.core.clock import Clock
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
@@ -42,9 +42,8 @@ class OpenAiModels(ModelDriver):
     @override
     def check_config(self, config: Mapping[str, Any]) -> None:
         base_url = config.get("base_url")
-        unknown = sorted(config.keys() - {"base_url", "headers"})
-        url = URL(base_url) if isinstance(base_url, str) else URL()
-        if unknown or url.scheme not in {"http", "https"} or not url.host or url.user is not None or url.query_string:
+        unknown = sorted(config.keys() - {"base_url"})
+        if unknown or not _is_address(base_url):
             raise Invalid(
                 f"Unknown in a connection: {', '.join(unknown)}." if unknown else "This is no base URL.",
                 code="bad_config",
@@ -140,6 +139,16 @@ class OpenAiModels(ModelDriver):
                 trust_env=False,
             )
         return self._session
+
+
+def _is_address(url: object) -> bool:
+    """Return whether `url` is an HTTP address without user, query or fragment."""
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        plain = parts.username is None and not parts.query and not parts.fragment and parts.port != 0
+    except ValueError:
+        return False
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 async def _sent(_session: aiohttp.ClientSession, context: Any, _chunk: aiohttp.TraceRequestChunkSentParams) -> None:
