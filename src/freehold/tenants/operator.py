@@ -26,7 +26,7 @@ def ensure_operator_key(data: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     try:
-        fresh.hardlink_to(path)  # whole or not at all, and never over one that somebody made meanwhile
+        path.hardlink_to(fresh)  # whole or not at all, and never over one that somebody made meanwhile
     except FileExistsError:
         key = _read(path)
     fresh.unlink()
