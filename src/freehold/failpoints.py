@@ -46,9 +46,14 @@ def arm(spec: str) -> None:
     _armed.process, _armed.point, _armed.left = read(spec) if spec else ("", "", 0)
 
 
+def armed(process: str, point: str) -> bool:
+    """Return whether `process` shall die at `point`, now or a later time."""
+    return bool(_armed.left) and (process, point) == (_armed.process, _armed.point)
+
+
 def reached(process: str, point: str) -> bool:
     """Return whether this is the armed moment at which `process` shall die, counting down to it."""
-    if not _armed.left or (process, point) != (_armed.process, _armed.point):
+    if not armed(process, point):
         return False
     _armed.left -= 1
     return _armed.left == 0

@@ -112,6 +112,12 @@ class Runs:
         if done.rowcount != 1:
             raise Conflict(f"Run {run.id} moved meanwhile.", code="run_moved", remedy="Look at the run again.")
 
+    def place(self, run: str, slot: int) -> None:
+        """Let the run, which nobody has queued yet, be dispatched in `slot`."""
+        self._connection.execute(
+            update(run_table).where(run_table.c.tenant == self._tenant, run_table.c.id == run).values(slot=slot)
+        )
+
     def page(
         self, *, after: str = "", limit: int = 100, agent: str | None = None, state: RunState | None = None
     ) -> list[Run]:
@@ -166,6 +172,17 @@ class Events:
             event_table.insert().values(tenant=self._tenant, run=run, seq=seq, at=at, type=kind, data=data)
         )
         return seq
+
+    def restarts(self, run: str) -> int:
+        """Return how often the run was restarted since it last started a segment or finished a step."""
+        whose = (event_table.c.tenant == self._tenant) & (event_table.c.run == run)
+        advanced = select(func.coalesce(func.max(event_table.c.seq), 0)).where(
+            whose, event_table.c.type.in_(("run.started", "step.finished"))
+        )
+        query = select(func.count()).where(
+            whose, event_table.c.type == "run.restarted", event_table.c.seq > advanced.scalar_subquery()
+        )
+        return int(self._connection.execute(query).scalar() or 0)
 
     def of(self, run: str, *, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """Return the run's events behind number `after` as `{seq, at, run, type, data}`."""

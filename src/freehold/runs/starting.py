@@ -1,0 +1,117 @@
+"""Starting a run: a row, its first part, and a place in the queue, in the caller's transaction."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from freehold.audit.canonical import digest
+from freehold.core.agents import Agent
+from freehold.core.clock import Clock
+from freehold.core.errors import Invalid
+from freehold.core.ids import NewId
+from freehold.core.parts import Part
+from freehold.core.runs import Run, Trigger
+from freehold.runs.engine import Engine
+from freehold.runs.tracing import carried_on
+from freehold.store.scope import Scope
+
+MAX_DEPTH: Final = 8
+"""How many levels of delegation there may be below a run that a person or a clock started."""
+
+
+def start(
+    scope: Scope,
+    engine: Engine,
+    *,
+    ids: NewId,
+    clock: Clock,
+    agent: Agent,
+    trigger: Trigger,
+    input: Part,  # noqa: A002 - the noun's own word
+    attended: bool,
+    conversation: str | None = None,
+    message: str | None = None,
+    parent: Run | None = None,
+    call: str | None = None,
+    trace: str = "",
+    deadline: datetime | None = None,
+    slots: int,
+    run_hours: float,
+) -> Run:
+    """
+    Write down a run of the agent's version with its `input` as first part, and queue it.
+
+    A conversation's turns go one at a time: while another is not over, the run waits for its turn, and the end
+    of that one submits it. Raises `Invalid` (`too_deep`) below the deepest level of delegation, and
+    (`deadline_passed`) for a deadline that is not ahead.
+    """
+    now = clock.now()
+    run = Run(
+        id=ids("run"),
+        agent=agent.id,
+        version=agent.version,
+        trigger=trigger,
+        created_at=now,
+        conversation=conversation,
+        message=message,
+        parent=None if parent is None else parent.id,
+        call=call,
+        depth=0 if parent is None else _deeper(parent),
+        attended=attended,
+        trace=carried_on(trace or ("" if parent is None else parent.trace)),
+        input=str(input.content.get("text", "")),
+        slot=scope.runs.least_busy_slot(slots),
+        deadline=_ahead(deadline, now) or now + timedelta(hours=run_hours),
+    )
+    its_turn = conversation is None or scope.runs.turn_of(conversation) is None
+    scope.runs.add(run)
+    scope.parts.append(run.id, input, segment=0, conversation=conversation, digest=digest(input.content))
+    scope.events.append(run.id, "run.queued", {"trigger": trigger}, at=now)
+    if its_turn:
+        engine.submit(scope.connection, tenant=scope.tenant, run=run.id, segment=run.segment, slot=run.slot)
+    return run
+
+
+def delegate(
+    scope: Scope,
+    engine: Engine,
+    *,
+    ids: NewId,
+    clock: Clock,
+    parent: Run,
+    call: str,
+    input: Part,  # noqa: A002
+) -> Run:
+    """Start a child of `parent`: same agent and version, same deadline, one level deeper."""
+    agent = replace(scope.agents.find(parent.agent), version=parent.version)
+    return start(
+        scope,
+        engine,
+        ids=ids,
+        clock=clock,
+        agent=agent,
+        trigger=Trigger.CHILD,
+        input=input,
+        attended=parent.attended,
+        parent=parent,
+        call=call,
+        deadline=parent.deadline,
+        slots=engine.slots,
+        run_hours=0,
+    )
+
+
+def _deeper(parent: Run) -> int:
+    if parent.depth >= MAX_DEPTH:
+        raise Invalid(
+            f"A task can be delegated {MAX_DEPTH} levels deep, and this run is that deep already.",
+            code="too_deep",
+            remedy="Do the task in this run.",
+        )
+    return parent.depth + 1
+
+
+def _ahead(deadline: datetime | None, now: datetime) -> datetime | None:
+    if deadline is not None and deadline <= now:
+        raise Invalid("The deadline has passed already.", code="deadline_passed", remedy="Name a time ahead.")
+    return deadline
