@@ -1,0 +1,48 @@
+"""Where the guest begins: it takes its limits on itself, once, and serves."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+from freehold.guest import files
+from freehold.guest.commands import run
+from freehold.guest.loop import Loop, Refused, Task
+
+TYPE_CHECKING = False  # as the type checkers read it; importing typing would double the start
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main(line: int, root: str, limits: dict[str, int]) -> None:
+    """Serve over the descriptor `line` until the outside hangs up; `root` is the workspace."""
+    os.set_inheritable(line, False)  # noqa: FBT003 - it takes no name
+    root = os.path.realpath(root)
+    os.chdir(root)
+    os.umask(0o022)
+    for name, limit in limits.items():
+        # Hard limits: nobody inside has the capability to raise them again.
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (limit, limit))
+    try:
+        Loop(line, lambda loop, channel, ask: _opened(loop, channel, ask, root)).serve()
+    except BrokenPipeError:
+        sys.exit(0)  # the outside hung up in the middle of a word
+
+
+def _opened(loop: Loop, channel: int, ask: dict[str, Any], root: str) -> Task | None:
+    operation = ask.get("op")
+    if operation == "run":
+        return run(loop, channel, ask, root)
+    if operation == "write":
+        return files.Writing(loop, channel, ask, root)
+    if operation == "stream":
+        # Only who opens one pays for importing sockets.
+        from freehold.guest.streams import stream  # noqa: PLC0415
+
+        return stream(loop, channel, ask)
+    answers = {"read": files.read, "list": files.listing, "delete": files.delete}
+    if operation not in answers:
+        raise Refused("bad_question", "The guest does not know this operation.")
+    answers[operation](loop, channel, ask, root)
+    return None
