@@ -38,7 +38,7 @@ async def chat(
 
 def test_the_page_lists_every_phrase_and_knob_and_no_other() -> None:
     phrases = re.findall(r"^\| `([^`]+)` \| (?:`|what)", PAGE, re.MULTILINE)
-    turned = {name for name in re.findall(r"^\| `(\w+)=", PAGE, re.MULTILINE)}
+    turned = set(re.findall(r"^\| `(\w+)=", PAGE, re.MULTILINE))
     assert tuple(phrases) == PHRASES
     assert turned == set(KNOBS)
 
