@@ -32,7 +32,7 @@ def up(as_json: JsonOption = False) -> None:
 
 def demo(as_json: JsonOption = False) -> None:
     """Show everything once, on a platform of its own that is gone afterwards."""
-    from freehold.app import demo as story  # noqa: PLC0415
+    from freehold.cli import demo as story  # noqa: PLC0415
 
     ok = story.demo(as_json=as_json)
     raise typer.Exit(0 if ok else 1)
