@@ -1,11 +1,15 @@
 """The documents are true: links lead somewhere, drivers are listed, commands exist, budgets agree."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.core import TyperCommand, TyperGroup
 
 from tests.conftest import BUDGETS
+from tools.reference.commands import command_line, every_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -75,3 +79,31 @@ def test_the_budget_of_each_suite_is_the_one_contributing_states() -> None:
 
 def test_the_picture_of_the_architecture_fits_150_lines() -> None:
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 150
+
+
+def typed(page: Path) -> Iterator[list[str]]:
+    """Yield the `freehold` commands that a page tells its reader to type, as words."""
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
+            if words[:1] == ["freehold"]:
+                yield words
+
+
+def called(words: list[str]) -> TyperCommand | TyperGroup | None:
+    known = dict(every_command(command_line()))
+    return next((known[" ".join(words[:n])] for n in (4, 3, 2) if " ".join(words[:n]) in known), None)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_tells_to_type_exists(page: Path) -> None:
+    for words in typed(page):
+        command = called(words)
+        assert command is not None, words
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        needed = [
+            set(parameter.opts) for parameter in command.params if parameter.required and parameter.opts[0][0] == "-"
+        ]
+        assert used <= options, words
+        assert all(names & set(words) for names in needed), words

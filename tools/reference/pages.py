@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tools.reference.commands import commands_page
 from tools.reference.errors import errors_page
 from tools.reference.markdown import ROOT
 from tools.reference.settings import settings_page
@@ -11,6 +12,7 @@ from tools.reference.stores import stores_page
 
 FOLDER: Final = ROOT / "docs" / "reference"
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "cli.md": commands_page,
     "settings.md": settings_page,
     "states.md": states_page,
     "errors.md": errors_page,
