@@ -37,7 +37,8 @@ class Kit:
 @asynccontextmanager
 async def running(data: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Kit]:
     """Give a gateway over `data` while the block lasts."""
-    made = Settings(data=data, rehearsal=True, **settings)
+    stated: dict[str, Any] = {"data": data, "rehearsal": True}
+    made = Settings(**(stated | settings))
     async with composed(made, clock or FakeClock()) as gateway, listening(made, gateway):
         web, worker = WebGateway(data / "run/gateway-web.sock"), WorkerGateway(data / "run/gateway-worker.sock")
         try:

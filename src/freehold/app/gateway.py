@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -121,10 +121,21 @@ async def listening(settings: Settings, gateway: Gateway) -> AsyncIterator[None]
         (run / "gateway-web.sock", settings.gateway_web_group, gateway.web),
         (run / "gateway-worker.sock", settings.gateway_worker_group, gateway.worker),
     )
-    async with AsyncExitStack() as stack:
-        for path, group, edge in places:
-            await stack.enter_async_context(_served(path, group, edge))
+    listeners = [listen(path, group) for path, group, _ in places]
+    servers = [_server(edge) for _, _, edge in places]
+    # Whoever connects from here on waits in a listener's queue until its server is up.
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]))
+        for server, listener in zip(servers, listeners, strict=True)
+    ]
+    try:
         yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+        for listener in listeners:
+            listener.close()
 
 
 async def serve(settings: Settings) -> None:
@@ -149,9 +160,7 @@ def main(settings: Settings) -> None:
         runner.run(serve(settings))
 
 
-@asynccontextmanager
-async def _served(path: Path, group: int, edge: Edge) -> AsyncIterator[None]:
-    listener = listen(path, group)
+def _server(edge: Edge) -> _Server:
     config = uvicorn.Config(
         edge,
         http="httptools",
@@ -161,14 +170,7 @@ async def _served(path: Path, group: int, edge: Edge) -> AsyncIterator[None]:
         access_log=False,
         timeout_graceful_shutdown=6,
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield  # whoever connects already waits in the listener's queue
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
+    return _Server(config)
 
 
 async def _sweep(keep: Keep, clock: Clock) -> None:

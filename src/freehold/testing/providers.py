@@ -42,7 +42,7 @@ class Fails:
     body: bytes = b'{"error": {"message": "no"}}'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sends:
     """Bytes as they stand, under a content type."""
 
