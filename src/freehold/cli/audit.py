@@ -1,6 +1,5 @@
 """`freehold audit`."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,17 +12,18 @@ from freehold.cli.showing import note, show, table
 
 app = typer.Typer()
 
-StoreOption = Annotated[str, typer.Option(help="Which store's record: database or gateway.")]
+StoreOption = Annotated[str | None, typer.Option(help="Only of this store: database or gateway.")]
+ExportStoreOption = Annotated[str, typer.Option(help="Of which store: database or gateway; each has its own chains.")]
 
 
 @app.command("list")
 def list_audit(
-    tenant: AnyTenant = None, store: StoreOption = "database", limit: LimitOption = 50, as_json: JsonOption = False
+    tenant: AnyTenant = None, store: StoreOption = None, limit: LimitOption = 50, as_json: JsonOption = False
 ) -> None:
     """List who did what."""
     path = "audit" if tenant is None else of_tenant(tenant, "audit")
     found = api().items(path, limit=limit, store=store)
-    table(found, "seq", "at", "actor", "action", "subject", "detail", as_json=as_json)
+    table(found, "store", "seq", "at", "actor", "action", "subject", "detail", as_json=as_json)
 
 
 @app.command("verify")
@@ -32,22 +32,25 @@ def verify_audit(
     as_json: JsonOption = False,
 ) -> None:
     """Say whether the record is whole; an exported FILE is judged without any platform."""
-    found = _verified(file) if file else api().get("audit/verify")
-    show(found, as_json=as_json, line="{count} records, whole" if found["ok"] else "NOT whole")
-    if not found["ok"]:
-        for fault in found.get("faults", []):
-            note(json.dumps(fault))
-        raise typer.Exit(1)
+    found = {"file": _verified(file)} if file else api().get("audit/verify")
+    stores = {name: report for name, report in found.items() if name != "ok"}
+    ok = all(report["ok"] for report in stores.values())
+    if as_json:
+        show(found["file"] if file else found, as_json=True)
+    for name, report in stores.items() if not as_json else ():
+        print(f"{name}: {report['count']} records, {'whole' if report['ok'] else 'NOT whole'}")
+        for fault in report["faults"]:
+            note(f"  {fault['what']}: number {fault['seq']} of {fault['tenant'] or 'the platform'}")
+    raise typer.Exit(0 if ok else 1)
 
 
 @app.command("export")
 def export_audit(
-    tenant: AnyTenant = None,
+    store: ExportStoreOption = "database",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Into this file.")] = None,
 ) -> None:
-    """Write the record as JSON lines."""
-    path = "audit/export" if tenant is None else of_tenant(tenant, "audit", "export")
-    lines = api().lines(path)
+    """Write one store's record as JSON lines, as `freehold audit verify FILE` reads it."""
+    lines = api().lines("audit/export", store=store)
     if out is None:
         for line in lines:
             print(line)

@@ -39,12 +39,12 @@ class Api:
         """Delete what stands at `path`."""
         self._ask("DELETE", path)
 
-    def items(self, path: str, *, limit: int = 0, **query: Any) -> list[Any]:
-        """Return the list at `path`, page after page, up to `limit` of them."""
+    def items(self, path: str, *, limit: int = 0, behind: str = "cursor", **query: Any) -> list[Any]:
+        """Return the list at `path`, page after page, up to `limit` of them; `behind` names the place to go on."""
         found: list[Any] = []
         cursor = None
         while True:
-            page = self.get(path, cursor=cursor, **query)
+            page = self.get(path, **query, **{behind: cursor})
             found += page["items"]
             cursor = page.get("next")
             if cursor is None or (limit and len(found) >= limit):

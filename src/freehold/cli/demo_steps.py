@@ -209,7 +209,7 @@ class Story:
         return found
 
     def _events(self, run: str) -> list[dict[str, Any]]:
-        return self.api.items(of_tenant(TENANT, "runs", run, "events"))
+        return self.api.items(of_tenant(TENANT, "runs", run, "events"), behind="after")
 
     def _until(self, run: str, enough: Callable[[list[dict[str, Any]]], bool]) -> None:
         until = time.monotonic() + WAIT

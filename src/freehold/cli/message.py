@@ -37,7 +37,11 @@ def show_message(message: str, tenant: TenantOption, as_json: JsonOption = False
 def list_messages(agent: str, tenant: TenantOption, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List what was said to AGENT."""
     found = api().items(of_tenant(tenant, "agents", agent, "messages"), limit=limit)
-    table(found, "id", "state", "conversation", "created_at", "text", as_json=as_json)
+    if as_json:
+        show(found, as_json=True)
+        return
+    rows = [{**told["message"], "reply": (told.get("reply") or {}).get("text")} for told in found]
+    table(rows, "id", "state", "conversation", "created_at", "text", "reply", as_json=False)
 
 
 def _show(told: dict[str, Any], *, as_json: bool) -> None:

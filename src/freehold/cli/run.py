@@ -55,7 +55,7 @@ def list_events(
     """Show what happened in RUN."""
     path = of_tenant(tenant, "runs", run, "events")
     if not follow:
-        table(api().items(path), "seq", "at", "type", "data", as_json=as_json)
+        table(api().items(path, behind="after"), "seq", "at", "type", "data", as_json=as_json)
         return
     for name, event in api().events(path):
         if name not in {"delta", "reset"}:
