@@ -123,6 +123,13 @@ class Talk:
         rows = self._connection.execute(query.order_by(message_table.c.id).limit(limit)).mappings()
         return [_message(fields(row, "tenant")) for row in rows]
 
+    def messages_to(self, agent: str, *, before: str = "", limit: int = 100) -> list[Message]:
+        """Return the messages to an agent, newest first: those older than the id `before`."""
+        query = select(message_table).where(message_table.c.tenant == self._tenant, message_table.c.agent == agent)
+        query = query.where(message_table.c.id < before) if before else query
+        rows = self._connection.execute(query.order_by(message_table.c.id.desc()).limit(limit)).mappings()
+        return [_message(fields(row, "tenant")) for row in rows]
+
     def _conversation(self, which: Any) -> Conversation | None:
         query = select(conversation_table).where(conversation_table.c.tenant == self._tenant, which)
         row = self._connection.execute(query).mappings().first()

@@ -1,0 +1,78 @@
+"""The application: the routes behind their gate, and a description of themselves that is true."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from freehold.web import (
+    agents,
+    approvals,
+    audit,
+    channels,
+    chat_completions,
+    connections,
+    health,
+    hooks,
+    keys,
+    messages,
+    problems,
+    runs,
+    secrets,
+    tenants,
+    usage,
+)
+from freehold.web.access import SCHEME
+from freehold.web.gate import Gate
+from freehold.web.state import State
+
+PREFIX = "/api/v1"
+NOUNS = (tenants, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
+OUTSIDE = (health, hooks, chat_completions)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
+    """Return the application that works with `state`."""
+    app = FastAPI(
+        title="Freehold",
+        version=version("freehold"),
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses=problems.responses(401, 403, 404, 409, 422, 503),
+    )
+    app.state.freehold = state
+    api = APIRouter(prefix=PREFIX)
+    for noun in NOUNS:
+        api.include_router(noun.router)
+    app.include_router(api)
+    for module in OUTSIDE:
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(
+        Gate,
+        store=state.store,
+        operator_hash=state.operator_hash,
+        message_bytes=state.settings.message_bytes,
+    )
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    return app
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    """Return FastAPI's description with what it cannot know: how keys are sent and how errors look."""
+    if app.openapi_schema is None:
+        described = FastAPI.openapi(app)
+        components = described.setdefault("components", {})
+        components["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "fh_…"}}
+        shapes = components.setdefault("schemas", {})
+        shapes["Problem"] = problems.Problem.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            shapes.pop(unused, None)
+    return app.openapi_schema or {}

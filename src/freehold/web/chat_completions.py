@@ -1,0 +1,212 @@
+"""
+Every agent is a model: `TENANT/AGENT` on OpenAI's chat completions, streamed or not.
+
+A request is a message like any other: kept, answered by a durable run, audited. It belongs to a conversation of
+its own unless `metadata.conversation` names one. A run that stops to ask a person answers with a text that says
+so; it goes on once that person has decided.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from freehold.core.errors import Exhausted, FreeholdError, NotFound, Unavailable
+from freehold.core.parts import Origin
+from freehold.core.runs import Run, RunState
+from freehold.core.tenants import Caller, Tenant
+from freehold.failpoints import reach
+from freehold.ingress.accepting import Arrival
+from freehold.store.scope import Tenancy
+from freehold.store.threads import in_thread
+from freehold.web.access import IdempotencyKey, TheCaller, TheState, needs
+from freehold.web.arriving import WEB, Traceparent, take_in
+from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
+from freehold.web.openai_shapes import Request, chunk, completion, usage_of
+from freehold.web.state import State
+from freehold.web.tail import Item, Watch
+from freehold.web.waiting import MAX_SECONDS, rests, until_rest
+
+router = APIRouter(prefix="/v1", tags=["agents as models"])
+PAGE = 500
+
+
+@router.get("/models", openapi_extra=needs("agents:read"))
+def list_models(caller: TheCaller, state: TheState) -> JSONResponse:
+    """Return the agents the caller may talk to, as models."""
+    with state.store.read() as platform:
+        known = platform.tenants
+        tenants = known.page(limit=PAGE) if caller.tenant is None else [known.find(caller.tenant)]
+    models: list[dict[str, Any]] = []
+    for tenant in tenants:
+        with state.store.tenant(tenant.id).read() as scope:
+            models += [
+                {
+                    "id": f"{tenant.slug}/{agent.name}",
+                    "object": "model",
+                    "created": int(agent.created_at.timestamp()),
+                    "owned_by": tenant.slug,
+                }
+                for agent in scope.agents.page(limit=PAGE)
+            ]
+    return JSONResponse({"object": "list", "data": models})
+
+
+@router.post("/chat/completions", openapi_extra=needs("messages:write"), response_model=None)
+async def complete(
+    caller: TheCaller, state: TheState, body: Request, key: IdempotencyKey = "", traceparent: Traceparent = ""
+) -> Response:
+    """Let the agent answer the last message."""
+    tenant, agent = await in_thread(_agent, state, caller, body.model)
+    tenancy = state.store.tenant(tenant.id)
+    arrival = Arrival(
+        agent=agent,
+        text=body.text(),
+        by=caller.actor,
+        origin=Origin.MEMBER,
+        sender=body.user,
+        conversation=body.conversation(),
+        attended=True,
+        trace=traceparent,
+        place="chat",
+        key=key,
+    )
+    accepted = await in_thread(take_in, state, tenancy, arrival)
+    reach(WEB, "acknowledged")
+    if body.stream:
+        pieces = _streamed(state, tenancy, accepted.run, body)
+        return StreamingResponse(pieces, media_type=MEDIA_TYPE, headers=HEADERS)
+    await until_rest(state.tail, tenancy, accepted.run.id, MAX_SECONDS)
+    run = await in_thread(_get, tenancy, accepted.run.id)
+    text = _text(run)
+    told = {"conversation": run.conversation, "run": run.id}
+    usage = await _usage(state, tenancy, run)
+    return JSONResponse(completion(_name(run), _created(run), body.model, text, usage, freehold=told))
+
+
+async def _streamed(state: State, tenancy: Tenancy, run: Run, body: Request) -> AsyncIterator[str]:
+    """Give the answer in pieces as the model says it, then what of it was not said yet."""
+    name, created = _name(run), _created(run)
+
+    def spelt(text: str) -> str:
+        return _data(chunk(name, created, body.model, {"content": text}))
+
+    yield _data(chunk(name, created, body.model, {"role": "assistant", "content": ""}))
+    said = Said()
+    async with state.tail.watch(run.id) as watch:
+        async for piece in _pieces(watch, tenancy, run.id, said):
+            yield spelt(piece) if piece else ": still here\n\n"
+    run = await in_thread(_get, tenancy, run.id)
+    try:
+        rest = said.left_of(_text(run))
+    except FreeholdError as error:
+        yield _data({"error": {"message": error.message, "type": "server_error", "param": None, "code": error.code}})
+        yield "data: [DONE]\n\n"
+        return
+    if rest:
+        yield spelt(rest)
+    yield _data(chunk(name, created, body.model, {}, finish="stop"))
+    if body.stream_options is not None and body.stream_options.include_usage:
+        last = chunk(name, created, body.model, {})
+        yield _data(last | {"choices": [], "usage": await _usage(state, tenancy, run)})
+    yield "data: [DONE]\n\n"
+
+
+class Said:
+    """What a stream has said so far, so that a repeated step is not said twice."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._all = ""
+        self._of_step: dict[str, int] = {}
+        self._again: dict[str, int] = {}
+
+    def hear(self, piece: Item) -> str:
+        """Return what of a live piece was not said before; after a reset its step begins again."""
+        key, text = str(piece.get("key")), str(piece.get("text", ""))
+        if piece["live"] == "reset":
+            self._again[key] = 0
+            return ""
+        before, at = self._of_step.get(key, 0), self._again.get(key, self._of_step.get(key, 0))
+        fresh = text[max(before - at, 0) :]
+        if fresh and self._all and not before:
+            fresh = "\n\n" + fresh
+        self._again[key] = at + len(text)
+        self._of_step[key] = max(before, at + len(text))
+        self._all += fresh
+        return fresh
+
+    def left_of(self, answer: str) -> str:
+        """Return what of the recorded answer is still to be said."""
+        if not self._all or self._all.endswith(answer):
+            return "" if self._all else answer
+        common = next((n for n in range(len(answer), 0, -1) if self._all.endswith(answer[:n])), 0)
+        return answer[common:] if common else "\n\n" + answer
+
+
+async def _pieces(watch: Watch, tenancy: Tenancy, run: str, said: Said) -> AsyncIterator[str]:
+    """Give pieces of text until the run rests; an empty one now and then keeps the line open."""
+    item: Item | None = {"type": "run."}
+    while not watch.over:
+        if item is None:
+            yield ""
+        elif "live" in item:
+            if fresh := said.hear(item):
+                yield fresh
+        elif str(item["type"]).startswith("run.") and rests(await in_thread(_get, tenancy, run)):
+            return
+        item = await watch.next(KEEP_ALIVE)
+
+
+def _agent(state: State, caller: Caller, model: str) -> tuple[Tenant, str]:
+    """Return tenant and agent that `TENANT/AGENT` names; what is foreign is as missing as what is not there."""
+    slug, _, name = model.partition("/")
+    missing = NotFound(f"There is no model {model[:160]!r}.", code="model_not_found", remedy="See GET /v1/models.")
+    try:
+        with state.store.read() as platform:
+            tenant = platform.tenants.find(slug)
+        if caller.tenant not in {None, tenant.id}:
+            raise missing
+        with state.store.tenant(tenant.id).read() as scope:
+            return tenant, scope.agents.find(name).id
+    except NotFound:
+        raise missing from None
+
+
+def _text(run: Run) -> str:
+    """Return what a run that rests is told as; raise where it has no answer."""
+    if run.state is RunState.DONE:
+        return run.output or ""
+    if run.state in {RunState.WAITING, RunState.PAUSED} and rests(run):
+        return f"I need an approval before I can go on. Run {run.id} continues once somebody has decided."
+    if run.state is RunState.CANCELLED:
+        raise Exhausted("The run was cancelled.", code="cancelled", status=409)
+    if run.error is not None:
+        raise Unavailable(run.error["message"], code=run.error["code"], remedy=run.error.get("remedy", ""))
+    raise Unavailable("The run is still under way.", code="still_running", remedy=f"Ask for run {run.id} later.")
+
+
+async def _usage(state: State, tenancy: Tenancy, run: Run) -> dict[str, int]:
+    try:
+        return usage_of((await state.gateway.usage(tenancy.tenant, run=run.id))["total"])
+    except FreeholdError:
+        return usage_of({})  # the answer matters more than its count, which the platform keeps in any case
+
+
+def _get(tenancy: Tenancy, run: str) -> Run:
+    with tenancy.read() as scope:
+        return scope.runs.get(run)
+
+
+def _name(run: Run) -> str:
+    return f"chatcmpl-{run.id}"
+
+
+def _created(run: Run) -> int:
+    return int(run.created_at.timestamp())
+
+
+def _data(value: object) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"

@@ -1,0 +1,116 @@
+"""Connections: named outside accounts; their credentials are secrets, named here and kept by the gateway."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel
+
+from freehold.core.errors import Conflict, NotFound
+from freehold.gateway.client import WebGateway
+from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState, needs
+from freehold.web.once import once
+from freehold.web.state import State
+from freehold.web.views import Asked, Listed, told_moment
+
+router = APIRouter(tags=["connections"])
+
+ConnectionName = Annotated[str, Path(description="Name of the connection.", max_length=80)]
+
+
+class NewConnection(Asked):
+    """A connection to create."""
+
+    kind: str
+    name: str
+    config: dict[str, Any] = {}
+    secret: str | None = None
+    """Name of the secret that holds its credential."""
+
+
+class ConnectionView(BaseModel):
+    """A connection."""
+
+    id: str
+    name: str
+    kind: str
+    config: dict[str, Any]
+    secret: str | None
+    made_by: str
+    made_at: str
+
+
+@router.post("/tenants/{tenant}/connections", status_code=201, openapi_extra=needs("connections:write"))
+async def create_connection(at: InTenant, body: NewConnection, key: IdempotencyKey = "") -> ConnectionView:
+    """Make a connection of the tenant's own."""
+    return await _create(at.state, at.tenant.id, body, key, by=at.caller.actor)
+
+
+@router.get("/tenants/{tenant}/connections", openapi_extra=needs("connections:read"))
+async def list_connections(at: InTenant) -> Listed[ConnectionView]:
+    """Return the tenant's own connections."""
+    return await _listed(at.state.gateway, at.tenant.id)
+
+
+@router.delete("/tenants/{tenant}/connections/{name}", status_code=204, openapi_extra=needs("connections:write"))
+async def delete_connection(at: InTenant, name: ConnectionName) -> Response:
+    """Delete a connection; versions that use it get an error from then on."""
+    await at.state.gateway.delete_connection(at.tenant.id, name, by=at.caller.actor)
+    return Response(status_code=204)
+
+
+@router.post("/connections", status_code=201, openapi_extra=needs("connections:write"))
+async def create_platform_connection(
+    caller: Operator, state: TheState, body: NewConnection, key: IdempotencyKey = ""
+) -> ConnectionView:
+    """Make a connection that every tenant sees."""
+    return await _create(state, None, body, key, by=caller.actor)
+
+
+@router.get("/connections", openapi_extra=needs("connections:read"))
+async def list_platform_connections(caller: Operator, state: TheState) -> Listed[ConnectionView]:
+    """Return the connections that every tenant sees."""
+    return await _listed(state.gateway, None)
+
+
+@router.delete("/connections/{name}", status_code=204, openapi_extra=needs("connections:write"))
+async def delete_platform_connection(caller: Operator, state: TheState, name: ConnectionName) -> Response:
+    """Delete a connection of the platform's."""
+    await state.gateway.delete_connection(None, name, by=caller.actor)
+    return Response(status_code=204)
+
+
+async def _create(state: State, tenant: str | None, body: NewConnection, key: str, *, by: str) -> ConnectionView:
+    async def make() -> str:
+        made = await made_connection(state.gateway, tenant, body, by=by, repeat=bool(key))
+        return str(made["id"])
+
+    made = await once(state, tenant, "connections", key, body.plain(), make)
+    known = await state.gateway.list_connections(tenant)
+    found = next((connection for connection in known if connection["id"] == made), None)
+    if found is None:
+        raise NotFound("The connection was deleted meanwhile.")
+    return _view(found)
+
+
+async def made_connection(
+    gateway: WebGateway, tenant: str | None, body: NewConnection, *, by: str, repeat: bool
+) -> dict[str, Any]:
+    """Make a connection and return it; in a `repeat`, one that is just what `body` asks for is taken as made."""
+    try:
+        return await gateway.create_connection(
+            tenant, kind=body.kind, name=body.name, config=body.config, secret=body.secret, by=by
+        )
+    except Conflict:
+        wanted = (body.kind, body.name, body.config, body.secret)
+        for known in await gateway.list_connections(tenant) if repeat else ():
+            if (known["kind"], known["name"], known["config"], known["secret"]) == wanted:
+                return known
+        raise
+
+
+async def _listed(gateway: WebGateway, tenant: str | None) -> Listed[ConnectionView]:
+    return Listed(items=[_view(connection) for connection in await gateway.list_connections(tenant)])
+
+
+def _view(connection: dict[str, Any]) -> ConnectionView:
+    return ConnectionView(**connection | {"made_at": told_moment(connection["made_at"])})

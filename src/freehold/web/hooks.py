@@ -1,0 +1,69 @@
+"""Hooks: what channels deliver. No key, but a signature, which the gateway verifies over the raw bytes."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import JSONResponse
+
+from freehold.core.errors import Invalid, NotFound
+from freehold.core.parts import Origin
+from freehold.failpoints import reach
+from freehold.ingress.accepting import Arrival
+from freehold.store.threads import in_thread
+from freehold.web.access import TheState, needs_no_key
+from freehold.web.arriving import WEB, take_in
+from freehold.web.state import State
+
+router = APIRouter(tags=["hooks"])
+ACCEPTED = 202
+
+
+@router.post("/hooks/{channel}", status_code=ACCEPTED, openapi_extra=needs_no_key())
+async def deliver(
+    request: Request, state: TheState, channel: Annotated[str, Path(description="Id of the channel.", max_length=80)]
+) -> JSONResponse:
+    """Take a delivery in; the same `webhook-id` again is the same message and gets the same answer."""
+    body = await request.body()
+    tenant, found = await in_thread(_find, state, channel)
+    driver = state.channels[found["kind"]]
+    headers = {name.lower(): value for name, value in request.headers.items() if name.lower().startswith("webhook-")}
+    await state.gateway.verify_webhook(tenant, found["config"]["secret"], headers, body)
+    key = driver.key(headers)
+    inbound = driver.read(_json(body))
+    if inbound is None:
+        return JSONResponse({"message": None}, status_code=ACCEPTED)
+    arrival = Arrival(
+        agent=found["agent"],
+        text=inbound.text,
+        by=f"channel:{found['id']}",
+        origin=Origin.CHANNEL,
+        sender=inbound.sender,
+        attachments=inbound.attachments,
+        channel=found["id"],
+        thread=inbound.thread,
+        trace=request.headers.get("traceparent", ""),
+        place=f"hooks/{found['id']}",
+        key=key,
+    )
+    accepted = await in_thread(take_in, state, state.store.tenant(tenant), arrival)
+    message = accepted.message
+    shown = {"message": {"id": message.id, "conversation": message.conversation}, "run": {"id": message.run}}
+    reach(WEB, "acknowledged")
+    return JSONResponse(shown, status_code=ACCEPTED)
+
+
+def _find(state: State, channel: str) -> tuple[str, dict[str, Any]]:
+    with state.store.read() as platform:
+        tenant = platform.tenant_of_channel(channel)
+    if tenant is None:
+        raise NotFound("There is no such channel.")
+    with state.store.tenant(tenant).read() as scope:
+        return tenant, scope.channels.get(channel)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("The body is not JSON.", code="invalid_json", remedy="Send a JSON object in UTF-8.") from error

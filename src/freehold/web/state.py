@@ -1,0 +1,45 @@
+"""What the routes work with; the composition fills it in once per process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from freehold.core.clock import Clock
+from freehold.core.ids import NewId
+from freehold.gateway.client import WebGateway
+from freehold.ingress.accepting import Limits
+from freehold.ingress.channel import ChannelDriver
+from freehold.runs.engine import Engine
+from freehold.settings import Settings
+from freehold.store.scope import Store
+from freehold.web.tail import Tail
+
+
+class Nudge(Protocol):
+    """Tells the workers that there is something to do; never waits, never fails."""
+
+    def send(self, what: dict[str, object]) -> None:
+        """Send one nudge."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything a route may need."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    ids: NewId
+    engine: Engine
+    gateway: WebGateway
+    tail: Tail
+    worker: Nudge
+    channels: Mapping[str, ChannelDriver]
+    operator_hash: str
+
+    @property
+    def limits(self) -> Limits:
+        """How much is taken in at once."""
+        settings = self.settings
+        return Limits(message_bytes=settings.message_bytes, slots=settings.tenant_slots, run_hours=settings.run_hours)

@@ -1,0 +1,67 @@
+"""Tenants."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from freehold.audit.canonical import digest
+from freehold.core.tenants import Tenant
+from freehold.store.outbox import Idempotency
+from freehold.tenants.creating import create
+from freehold.web.access import IdempotencyKey, InTenant, Operator, TheCaller, TheState, needs
+from freehold.web.lists import Cursor, Limit, page
+from freehold.web.views import Asked, Listed, Moment
+
+router = APIRouter(tags=["tenants"])
+PLACE = "tenants"
+
+
+class NewTenant(Asked):
+    """A tenant to create."""
+
+    slug: str
+    name: str = ""
+
+
+class TenantView(BaseModel):
+    """A tenant."""
+
+    id: str
+    slug: str
+    name: str
+    state: str
+    created_at: Moment
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> "TenantView":
+        """Show `tenant`."""
+        return cls(**{name: getattr(tenant, name) for name in cls.model_fields})
+
+
+@router.post("/tenants", status_code=201, openapi_extra=needs("tenants:admin"))
+def create_tenant(caller: Operator, state: TheState, body: NewTenant, key: IdempotencyKey = "") -> TenantView:
+    """Create a tenant: it can be worked with at once."""
+    with state.store.write() as platform:
+        asked = Idempotency(platform.connection, "")  # before there is a tenant, requests are the platform's
+        made = asked.made(PLACE, key, digest(body.plain())) if key else None
+        if made is not None:
+            return TenantView.of(platform.tenants.find(made))
+        tenant = create(platform, slug=body.slug, name=body.name, by=caller.actor, ids=state.ids, clock=state.clock)
+        if key:
+            asked.keep(PLACE, key, digest(body.plain()), tenant.id, at=state.clock.now())
+        return TenantView.of(tenant)
+
+
+@router.get("/tenants", openapi_extra=needs("tenants:read"))
+def list_tenants(caller: TheCaller, state: TheState, limit: Limit = 100, cursor: Cursor = "") -> Listed[TenantView]:
+    """Return the tenants that the caller may see."""
+    with state.store.read() as platform:
+        if caller.tenant is not None:
+            return Listed(items=[TenantView.of(platform.tenants.find(caller.tenant))])
+        found = platform.tenants.page(after=cursor, limit=limit + 1)
+    return page(found, limit, show=TenantView.of, key=lambda tenant: tenant.id)
+
+
+@router.get("/tenants/{tenant}", openapi_extra=needs("tenants:read"))
+def show_tenant(at: InTenant) -> TenantView:
+    """Return one tenant."""
+    return TenantView.of(at.tenant)

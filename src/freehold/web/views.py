@@ -1,0 +1,191 @@
+"""What the nouns look like on the wire: times in RFC 3339 with milliseconds, nothing secret, nothing inner."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+from freehold.core.agents import Agent, Version
+from freehold.core.approvals import Approval
+from freehold.core.runs import Run
+from freehold.store.journal import Step
+
+T = TypeVar("T")
+
+
+def moment(at: datetime) -> str:
+    """Return `at` as it is written on the wire."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def told_moment(at: object) -> object:
+    """Return a time as another process tells it, in milliseconds or as text, as it is written on the wire."""
+    if isinstance(at, int):
+        return moment(datetime.fromtimestamp(at / 1000, tz=UTC))
+    return moment(datetime.fromisoformat(at)) if isinstance(at, str) else at
+
+
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(moment, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+
+
+class Asked(BaseModel):
+    """A body that comes in: what it does not know it refuses, so that a misspelt name is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def plain(self) -> dict[str, Any]:
+        """Return the body as JSON values, for its hash."""
+        return self.model_dump(mode="json")
+
+
+class Listed(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next: str | None = None
+    """The cursor of the next page; none when this was the last."""
+
+
+class ErrorView(BaseModel):
+    """What made something fail."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class RunView(BaseModel):
+    """A run."""
+
+    id: str
+    agent: str
+    version: str
+    state: str
+    waits_for: str | None
+    trigger: str
+    attended: bool
+    conversation: str | None
+    message: str | None
+    parent: str | None
+    input: str
+    output: str | None
+    error: ErrorView | None
+    segment: int
+    epoch: int
+    trace: str
+    created_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
+    deadline: Moment | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunView":
+        """Show `run`."""
+        error = None if run.error is None else ErrorView(**run.error)
+        return cls.model_construct(**{name: getattr(run, name) for name in cls.model_fields} | {"error": error})
+
+
+class StepView(BaseModel):
+    """One recorded unit of a run."""
+
+    key: str
+    segment: int
+    kind: str
+    name: str
+    result: dict[str, Any]
+    started_at: Moment
+    ended_at: Moment
+
+    @classmethod
+    def of(cls, step: Step) -> "StepView":
+        """Show `step`."""
+        return cls(**{name: getattr(step, name) for name in cls.model_fields})
+
+
+class EventView(BaseModel):
+    """One line of what happened."""
+
+    seq: int
+    at: Moment
+    run: str
+    type: str
+    data: dict[str, Any]
+
+
+class ApprovalView(BaseModel):
+    """A question to a person."""
+
+    id: str
+    run: str
+    agent: str
+    connection: str
+    operation: str
+    arguments: dict[str, Any]
+    hash: str
+    state: str
+    created_at: Moment
+    expires_at: Moment
+    decided_by: str | None
+    decided_at: Moment | None
+    reason: str
+
+    @classmethod
+    def of(cls, approval: Approval) -> "ApprovalView":
+        """Show `approval`."""
+        return cls(**{name: getattr(approval, name) for name in cls.model_fields})
+
+
+class VersionView(BaseModel):
+    """An immutable configuration of an agent."""
+
+    id: str
+    agent: str
+    number: int
+    model: str
+    instructions: str
+    tools: dict[str, str]
+    created_at: Moment
+
+    @classmethod
+    def of(cls, version: Version) -> "VersionView":
+        """Show `version`."""
+        spec = version.spec
+        return cls(
+            id=version.id,
+            agent=version.agent,
+            number=version.number,
+            model=spec.model,
+            instructions=spec.instructions,
+            tools={name: str(verdict) for name, verdict in spec.tools.items()},
+            created_at=version.created_at,
+        )
+
+
+class AgentView(BaseModel):
+    """An agent, with the configuration that new runs start with."""
+
+    id: str
+    name: str
+    version: str
+    model: str
+    instructions: str
+    tools: dict[str, str]
+    created_at: Moment
+
+    @classmethod
+    def of(cls, agent: Agent, version: Version) -> "AgentView":
+        """Show `agent` as its newest `version` makes it."""
+        shown = VersionView.of(version)
+        return cls(
+            id=agent.id,
+            name=agent.name,
+            version=agent.version,
+            model=shown.model,
+            instructions=shown.instructions,
+            tools=shown.tools,
+            created_at=agent.created_at,
+        )
