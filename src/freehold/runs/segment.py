@@ -1,8 +1,9 @@
 """One stretch of one run, as its body sees it: what came before, and the only way to do something durably."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from freehold import failpoints
@@ -32,11 +33,13 @@ class Journal(Protocol):
         """Return the result of the step `key` if an earlier attempt recorded it."""
         ...
 
-    async def begin(self, *, key: str, kind: StepKind, name: str) -> None:
+    async def begin(self, *, key: str, kind: StepKind, name: str, about: Mapping[str, Any]) -> None:
         """Write down that the step begins; raise `asyncio.CancelledError` where the run is no longer ours."""
         ...
 
-    async def record(self, *, key: str, kind: StepKind, name: str, result: Result, parts: Sequence[Part]) -> None:
+    async def record(
+        self, *, key: str, kind: StepKind, name: str, result: Result, parts: Sequence[Part], about: Mapping[str, Any]
+    ) -> None:
         """Write down the step with its parts and its event, all or nothing."""
         ...
 
@@ -83,22 +86,24 @@ class Segment:
         name: str,
         do: Callable[[], Awaitable[Result]],
         parts: Callable[[Result], Sequence[Part]] = no_parts,
+        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> Result:
         """
         Return the result of the step `key`: the recorded one, or that of `do`, recorded.
 
         `do` returns expected failures as tagged results; what it raises is a bug. It may run again after a
         crash, so whatever it does to the world goes by `key`. The step, `parts` of its result and its event
-        are written in one transaction. Raises `asyncio.CancelledError` once the run is over or another's.
+        are written in one transaction; `about` is what the event shows of it besides. Raises `asyncio.CancelledError` once the run is over or another's.
         """
         found = self.journal.recorded(key)
         if found is not None:
             return found
-        await self.journal.begin(key=key, kind=kind, name=name)
+        await self.journal.begin(key=key, kind=kind, name=name, about=about)
         failpoints.reach("worker", "intent")
         result = await _sent(do())
         failpoints.reach("worker", "answered")
-        await self.journal.record(key=key, kind=kind, name=name, result=result, parts=parts(result))
+        added = parts(result)
+        await self.journal.record(key=key, kind=kind, name=name, result=result, parts=added, about=about)
         failpoints.reach("worker", "stored")
         return result
 

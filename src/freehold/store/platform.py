@@ -87,10 +87,16 @@ class Platform:
         query = select(*columns).where(run_table.c.state.in_((RunState.QUEUED, RunState.RUNNING)))
         return [Unfinished(*row) for row in self.connection.execute(query.order_by(run_table.c.id))]
 
-    def waiting_for_children(self) -> list[Due]:
-        """Return the runs that wait for a child."""
+    def waiting_for_nobody(self) -> list[Due]:
+        """Return the runs that wait for children although none of theirs is under way."""
+        child = run_table.alias("child")
+        under_way = (
+            select(child.c.id)
+            .where(child.c.tenant == run_table.c.tenant, child.c.parent == run_table.c.id)
+            .where(child.c.state.not_in(sorted(FINAL)))
+        )
         query = select(run_table.c.tenant, run_table.c.id).where(
-            run_table.c.state == RunState.WAITING, run_table.c.waits_for == WaitsFor.CHILD
+            run_table.c.state == RunState.WAITING, run_table.c.waits_for == WaitsFor.CHILD, ~under_way.exists()
         )
         return [Due(*row) for row in self.connection.execute(query)]
 
