@@ -1,0 +1,159 @@
+"""
+Creating agents and their versions.
+
+A version is addressed by its content, so the same content is the same version. The gateway is told of it first:
+what a version may do must stand there before anything runs with it, and a crash in between leaves nothing that
+anybody sees.
+"""
+
+import re
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from freehold.agents.delegating import NAME as DELEGATE
+from freehold.agents.sandbox_tools import NAMES as SANDBOX_TOOLS
+from freehold.audit.canonical import digest
+from freehold.audit.database import note
+from freehold.core.agents import Agent, Spec, Version
+from freehold.core.clock import Clock
+from freehold.core.errors import Conflict, Invalid, NotFound
+from freehold.core.ids import NewId
+from freehold.store.scope import Scope, Tenancy
+from freehold.store.threads import in_thread
+
+MAX_INSTRUCTIONS: Final = 100_000
+MAX_TOOLS: Final = 128
+MAX_MODEL: Final = 200
+PLATFORM_TOOLS: Final = SANDBOX_TOOLS | {DELEGATE}
+"""Tools that every tenant has; all others are named CONNECTION.OPERATION."""
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
+_CONNECTION_TOOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[A-Za-z0-9_.-]{1,64}")
+
+
+class Publisher(Protocol):
+    """The part of `freehold.gateway.client.WebGateway` that grants a version its model and tools."""
+
+    async def publish(
+        self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
+    ) -> None:
+        """Grant them; the same again changes nothing."""
+        ...
+
+
+async def create_agent(
+    tenancy: Tenancy, gateway: Publisher, *, name: str, spec: Spec, by: str, ids: NewId, clock: Clock
+) -> tuple[Agent, Version]:
+    """
+    Create the agent `name` with its first version and return both.
+
+    Raises `Invalid` (`bad_name`, and what the gateway finds wrong: `unknown_model`, `missing_secret`,
+    `unknown_tool`) or `Conflict` (`name_taken`); then nothing was created.
+    """
+    _check_name(name)
+    _check_spec(spec)
+    await in_thread(_check_free, tenancy, name)
+    agent_id = ids("agt")
+    version = Version(id=version_id(agent_id, spec), agent=agent_id, number=1, spec=spec, created_at=clock.now())
+    await _publish(gateway, tenancy.tenant, version, by)
+    agent = Agent(id=agent_id, name=name, version=version.id, created_at=version.created_at)
+
+    def write() -> None:
+        with tenancy.write() as scope:
+            scope.agents.add(agent)
+            scope.versions.add(version)
+            _note(scope, version, at=clock.now(), by=by, action="agent.create", name=name)
+
+    await in_thread(write)
+    return agent, version
+
+
+async def new_version(
+    tenancy: Tenancy, gateway: Publisher, *, agent: str, spec: Spec, by: str, clock: Clock
+) -> tuple[Agent, Version]:
+    """
+    Let new runs of `agent` (its name or id) start with `spec` and return the agent and that version.
+
+    Content that an earlier version has makes that version current again. Runs under way keep theirs.
+    """
+    _check_spec(spec)
+    found, known = await in_thread(_look_up, tenancy, agent, spec)
+    version = known or Version(
+        id=version_id(found.id, spec), agent=found.id, number=0, spec=spec, created_at=clock.now()
+    )
+    await _publish(gateway, tenancy.tenant, version, by)
+
+    def write() -> tuple[Agent, Version]:
+        with tenancy.write() as scope:
+            if known is None:
+                numbered = replace(version, number=scope.versions.next_number(found.id))
+                scope.versions.add(numbered)
+            scope.agents.point(found.id, version.id)
+            _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name)
+            return scope.agents.find(found.id), scope.versions.find(version.id)
+
+    return await in_thread(write)
+
+
+def version_id(agent: str, spec: Spec) -> str:
+    """Return the address of `spec` as a version of `agent`: what it says and whose it is, hashed."""
+    return f"ver_{digest({'agent': agent, 'spec': asdict(spec)})[:32]}"
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{name[:60]!r} cannot be the name of an agent.",
+            code="bad_name",
+            remedy="Use 1 to 39 small letters, digits and hyphens, beginning with a letter or a digit.",
+        )
+
+
+def _check_spec(spec: Spec) -> None:
+    if not spec.model.strip() or len(spec.model) > MAX_MODEL:
+        raise Invalid("An agent needs a model.", code="unknown_model", remedy="Name it as CONNECTION/MODEL.")
+    if len(spec.instructions) > MAX_INSTRUCTIONS:
+        raise Invalid(
+            f"Instructions are at most {MAX_INSTRUCTIONS} characters.", code="too_large", status=413, remedy="Cut them."
+        )
+    if len(spec.tools) > MAX_TOOLS:
+        raise Invalid(f"An agent has at most {MAX_TOOLS} tools.", code="too_many_tools", remedy="Leave some out.")
+    for tool in spec.tools:
+        if tool not in PLATFORM_TOOLS and not _CONNECTION_TOOL.fullmatch(tool):
+            raise Invalid(
+                f"There is no tool {tool[:80]!r}.",
+                code="unknown_tool",
+                remedy=f"Use {', '.join(sorted(PLATFORM_TOOLS))} or CONNECTION.OPERATION.",
+            )
+
+
+def _check_free(tenancy: Tenancy, name: str) -> None:
+    with tenancy.read() as scope:
+        try:
+            scope.agents.find(name)
+        except NotFound:
+            return
+    raise Conflict(
+        f"There is an agent {name!r} already.",
+        code="name_taken",
+        remedy="Choose another name, or make a new version of that agent.",
+    )
+
+
+def _look_up(tenancy: Tenancy, agent: str, spec: Spec) -> tuple[Agent, Version | None]:
+    with tenancy.read() as scope:
+        found = scope.agents.find(agent)
+        address = version_id(found.id, spec)
+        return found, next((known for known in scope.versions.of(found.id) if known.id == address), None)
+
+
+async def _publish(gateway: Publisher, tenant: str, version: Version, by: str) -> None:
+    tools = {tool: str(verdict) for tool, verdict in version.spec.tools.items()}
+    await gateway.publish(
+        tenant=tenant, agent=version.agent, version=version.id, model=version.spec.model, tools=tools, by=by
+    )
+
+
+def _note(scope: Scope, version: Version, *, at: datetime, by: str, action: str, name: str) -> None:
+    detail = {"name": name, "version": version.id, "model": version.spec.model}
+    note(scope.connection, at=at, tenant=scope.tenant, actor=by, action=action, subject=version.agent, detail=detail)

@@ -1,0 +1,123 @@
+"""A gateway in memory, as agents see it: scripted replies, and effects that happen at most once per key."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, final
+
+from freehold.audit.canonical import digest
+from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.errors import Conflict, FreeholdError
+from freehold.gateway.client import ChatReply, OnText, ToolCall, Work
+
+Line = str | list[tuple[str, Any]] | FreeholdError | Callable[[dict[str, Any]], ChatReply]
+"""What a scripted model does next: say text, call tools as (name, arguments), fail, or look at the request."""
+
+
+@final
+class MemoryGateway:
+    """Does what `freehold.gateway.client.WorkerGateway` does, without a process."""
+
+    def __init__(self, lines: Iterable[Line] = (), *, verdicts: dict[str, Verdict] | None = None) -> None:
+        """Let the model go through `lines`; a tool not in `verdicts` is allowed."""
+        self.lines = list(lines)
+        self.verdicts = verdicts or {}
+        self.asked: list[dict[str, Any]] = []
+        """Bodies of the model calls that were really made, in order."""
+        self.performed: list[str] = []
+        """Keys of effects that this gateway carried out itself, in order."""
+        self.effects: dict[str, Outcome] = {}
+        self.perform: Callable[[Effect], dict[str, Any]] = lambda effect: {"ok": True}
+        self.away: list[FreeholdError] = []
+        """What the next questions of any kind meet instead of an answer."""
+        self._replies: dict[str, tuple[str, ChatReply]] = {}
+        self._approved: set[str] = set()
+
+    async def chat(
+        self, work: Work, *, key: str, model: str, body: dict[str, Any], on_text: OnText | None = None
+    ) -> ChatReply:
+        """Return the reply of the next line, or the one this key had before."""
+        self._reach()
+        hash_ = digest(body)
+        if key in self._replies:
+            known, reply = self._replies[key]
+            if known != hash_:
+                raise Conflict("Something else was asked for under this key before.", code="key_reused")
+            return reply
+        self.asked.append(body)
+        line = self.lines.pop(0)
+        if isinstance(line, FreeholdError):
+            raise line
+        reply = line(body) if callable(line) else _reply(line, len(self.asked), model)
+        if on_text is not None:
+            for word in re.findall(r"\S+\s*", reply.text):
+                on_text(word)
+        self._replies[key] = (hash_, reply)
+        return reply
+
+    async def submit(self, work: Work, effect: Effect) -> Outcome:
+        """Judge an effect and carry it out, unless it is the sandbox's."""
+        self._reach()
+        hash_ = digest({"connection": effect.connection, "operation": effect.operation, "arguments": effect.arguments})
+        known = self.effects.get(effect.key)
+        if known is not None and known.hash != hash_:
+            raise Conflict("Something else was asked for under this key before.", code="key_reused")
+        if known is not None and not (known.state is EffectState.ASKED and effect.key in self._approved):
+            return replace(known, fresh=False)
+        name = effect.operation if effect.connection == SANDBOX else f"{effect.connection}.{effect.operation}"
+        verdict = Verdict.ALLOW if known else self.verdicts.get(name, Verdict.ALLOW)
+        outcome = self._first(effect, verdict, hash_)
+        self.effects[effect.key] = outcome
+        return outcome
+
+    async def settle(
+        self,
+        work: Work,
+        *,
+        key: str,
+        state: EffectState,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Take note of what became of an effect of the sandbox."""
+        self._reach()
+        self.effects[key] = Outcome(state=state, hash=self.effects[key].hash, result=result, error=error)
+
+    def approve(self, key: str) -> None:
+        """Decide, as a person would through web, that the effect may happen."""
+        self._approved.add(key)
+
+    def _first(self, effect: Effect, verdict: Verdict, hash_: str) -> Outcome:
+        if verdict is Verdict.ASK:
+            return Outcome(state=EffectState.ASKED, hash=hash_)
+        if verdict is Verdict.DENY:
+            error = {"code": "not_granted", "message": "This version was not granted that.", "remedy": ""}
+            return Outcome(state=EffectState.REFUSED, hash=hash_, error=error)
+        if effect.connection == SANDBOX:
+            return Outcome(state=EffectState.OPEN, hash=hash_)
+        self.performed.append(effect.key)
+        return Outcome(state=EffectState.DONE, hash=hash_, result=self.perform(effect))
+
+    def _reach(self) -> None:
+        if self.away:
+            raise self.away.pop(0)
+
+
+def _reply(line: str | list[tuple[str, Any]], n: int, model: str) -> ChatReply:
+    calls = (
+        ()
+        if isinstance(line, str)
+        else tuple(
+            ToolCall(id=f"call_{n}_{at}", name=name, arguments=arguments)
+            for at, (name, arguments) in enumerate(line, 1)
+        )
+    )
+    return ChatReply(
+        text=line if isinstance(line, str) else "",
+        calls=calls,
+        finish="tool_calls" if calls else "stop",
+        usage_in=10,
+        usage_out=5,
+        cost_nano=30_000,
+        model=model,
+    )
