@@ -123,6 +123,8 @@ class Tail:
                 await self._catch_up()
             except FreeholdError as error:
                 log.warning("The events cannot be read: %s", error.message)
+            except Exception:
+                log.exception("Following the events broke; it goes on.")
 
     def close(self) -> None:
         """End every stream."""
