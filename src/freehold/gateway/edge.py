@@ -34,9 +34,15 @@ _WITHOUT_WORDS: Final = b"null"
 class Edge:
     """Answers what comes in on one socket."""
 
-    def __init__(self, routes: Mapping[str, Answer], *, streams: frozenset[str] = frozenset()) -> None:
-        """Know `routes` by name; those in `streams` may answer piece by piece."""
-        self._routes, self._streams = dict(routes), streams
+    def __init__(
+        self,
+        routes: Mapping[str, Answer],
+        *,
+        effects: frozenset[str] = frozenset(),
+        streams: frozenset[str] = frozenset(),
+    ) -> None:
+        """Know `routes` by name; those in `effects` do something outside, those in `streams` may answer in pieces."""
+        self._routes, self._effects, self._streams = dict(routes), effects, streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -60,7 +66,8 @@ class Edge:
             await _stream(send, lambda say: answer(body, say))
             return
         told = await answer(body, None)
-        reach("gateway", "acknowledged")
+        if name in self._effects:
+            reach("gateway", "acknowledged")
         await _send(send, 200, encoded(told))
 
 

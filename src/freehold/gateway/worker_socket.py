@@ -42,7 +42,7 @@ def worker_edge(keep: Keep, models: Models, effects: Effects) -> Edge:
         "sandbox-usage": route(SandboxUsageRequest, _written(keep, deciding.sandbox_usage)),
         "health": route(Nothing, health),
     }
-    return Edge(routes, streams=frozenset({"chat"}))
+    return Edge(routes, effects=frozenset({"chat", "submit", "deliver"}), streams=frozenset({"chat"}))
 
 
 def _chat(models: Models) -> Answer:

@@ -49,7 +49,7 @@ class Smtp(ConnectorDriver):
             sys.stdout.flush()
             return {"sent": False, "printed": True}
         await self._send(mail, call)
-        return {"sent": True, "message_id": mail["Message-ID"]}
+        return {"sent": True, "message_id": str(mail["Message-ID"])}
 
     async def _send(self, mail: EmailMessage, call: ConnectorCall) -> None:
         client = aiosmtplib.SMTP(**self._server or {}, timeout=SECONDS)
