@@ -77,7 +77,8 @@ async def _told(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     faults = list(error.errors()) if isinstance(error, RequestValidationError) else []
-    if any(fault["type"] == "json_invalid" for fault in faults):
+    raw = any(fault["loc"] == ("body",) and isinstance(fault.get("input"), bytes) for fault in faults)
+    if raw or any(fault["type"] == "json_invalid" for fault in faults):
         return answer(_not_json(), path=request.url.path)
     named = "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults[:5])
     told = Invalid(f"{named}.", remedy="See /api/openapi.json for what this address takes.")

@@ -1,0 +1,180 @@
+"""
+The web process: the API, streams and hooks, on the one address people come to.
+
+It closes itself off, takes its address, brings the database up to date, and answers until it is told to stop;
+then its streams end first, so that nobody holds it up.
+"""
+
+import asyncio
+import errno
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
+from typing import Any, Final, final
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from freehold import failpoints
+from freehold.app.clock import SystemClock
+from freehold.app.closing import close_off
+from freehold.app.database import open_database, reserve_of
+from freehold.app.engine import open_engine
+from freehold.core.clock import Clock
+from freehold.core.errors import FreeholdError, Invalid
+from freehold.core.ids import Ids
+from freehold.drivers.channel.webhook import WebhookChannel
+from freehold.gateway.client import WebGateway
+from freehold.runs.nudging import Nudge, listen
+from freehold.settings import Settings
+from freehold.store.db import hold_reserve
+from freehold.store.scope import Store
+from freehold.store.threads import in_thread
+from freehold.tenants.keys import hashed
+from freehold.tenants.operator import ensure_operator_key
+from freehold.web.building import build
+from freehold.web.state import State
+from freehold.web.tail import Tail
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 2048
+GRACE_SECONDS: Final = 5
+RESERVE_SECONDS: Final = 30.0
+
+
+@final
+class _Server(uvicorn.Server):
+    """Serves; signals are ours to handle."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bound(address: str) -> socket.socket:
+    """Return a socket that listens at `address`; raise `Invalid` (`port_taken`, `bad_address`) where it cannot."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    except (OSError, ValueError, OverflowError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            raise Invalid(
+                f"Another program listens at {address}.",
+                code="port_taken",
+                remedy="Stop it, or choose another address with FREEHOLD_ADDRESS=127.0.0.1:7071.",
+            ) from error
+        raise Invalid(
+            f"Nobody can listen at {address}.",
+            code="bad_address",
+            remedy="Set FREEHOLD_ADDRESS to host:port with an address of this machine.",
+        ) from error
+
+
+@asynccontextmanager
+async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[State, FastAPI]]:
+    """Give the application over `settings.data`, its tail following and its nudges heard."""
+    database = await in_thread(open_database, settings)
+    store, run = Store(database), settings.data / "run"
+    gateway, worker, tail = WebGateway(run / "gateway-web.sock"), Nudge(run / "worker.sock"), Tail(store)
+    state = State(
+        settings=settings,
+        store=store,
+        clock=clock,
+        ids=Ids(clock.now),
+        engine=await in_thread(open_engine, settings, database),
+        gateway=gateway,
+        tail=tail,
+        worker=worker,
+        channels=MappingProxyType({"webhook": WebhookChannel()}),
+        operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
+    )
+    following = asyncio.create_task(tail.follow())
+    try:
+        with listen(run / "web.sock", lambda told: _hear(tail, told)):
+            yield state, build(state)
+    finally:
+        following.cancel()
+        worker.close()
+        await gateway.close()
+        database.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Be web until told to stop."""
+    close_off()
+    failpoints.arm(settings.failpoint)
+    clock, listener = SystemClock(), bound(settings.address)
+    async with composed(settings, clock) as (state, app):
+        server = _Server(_config(app))
+        keeping = asyncio.create_task(_keep_reserve(settings, clock))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        gc.collect()
+        gc.freeze()
+        stopping = asyncio.create_task(_told_to_stop())
+        await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        state.tail.close()
+        server.should_exit = True
+        await serving
+        keeping.cancel()
+
+
+def main(settings: Settings) -> None:
+    """Run the web process."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
+    loops = uvicorn.Config("", loop="auto").get_loop_factory()  # uvloop's
+    with asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(serve(settings))
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _hear(tail: Tail, told: dict[str, Any]) -> None:
+    if "live" in told:
+        tail.live(told)
+    else:
+        tail.poke()
+
+
+async def _keep_reserve(settings: Settings, clock: Clock) -> None:
+    """Hold the reserve, and take it back when there is room again after the disk was full."""
+    told = False
+    while True:
+        try:
+            await in_thread(hold_reserve, reserve_of(settings), settings.reserve_mb)
+            told = False
+        except (FreeholdError, OSError) as error:
+            if not told:
+                log.warning("The reserve for a full disk cannot be kept: %s", error)
+            told = True
+        await clock.sleep(RESERVE_SECONDS)
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
