@@ -14,6 +14,8 @@ LONGEST = 300
 LONGER: dict[str, str] = {}
 """Files that may be longer, each with its reason."""
 VAGUE = {"manager", "handler", "processor", "helper", "util", "common", "misc"}
+SPEAKING = {"override", "overload", "fixture"}
+"""Decorators of what is described elsewhere."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -61,8 +63,10 @@ def public(body: list[ast.stmt], above: str = "") -> Iterator[tuple[str, Definit
     for node in body:
         if not isinstance(node, DEFINITIONS) or node.name.startswith(("_", "test_")):
             continue
-        if any(ast.unparse(decorator).split(".")[-1] in {"override", "overload"} for decorator in node.decorator_list):
+        if any(ast.unparse(decorator).split(".")[-1] in SPEAKING for decorator in node.decorator_list):
             continue
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "msgspec.Struct" for base in node.bases):
+            continue  # a record of arguments; each field describes itself
         yield above + node.name, node
         if isinstance(node, ast.ClassDef):
             yield from public(node.body, f"{above}{node.name}.")

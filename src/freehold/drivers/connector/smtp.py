@@ -25,6 +25,8 @@ _TEMPORARY: Final = range(400, 500)
 
 @final
 class Smtp(ConnectorDriver):
+    """Sends mail through one server, or prints it where there is none."""
+
     kind = "smtp"
     operations = frozenset({"send"})
     idempotent = False

@@ -32,6 +32,8 @@ _LATER: Final = frozenset({408, 409, 423, 425, 429})
 
 @final
 class Webhook(ConnectorDriver):
+    """Posts signed webhooks; the receiver knows a repeat by its id."""
+
     kind = "webhook"
     operations = frozenset({"send"})
     idempotent = True

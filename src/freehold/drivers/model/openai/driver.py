@@ -32,6 +32,8 @@ _AGAIN: Final = frozenset({408, 409, 425, 500, 502, 503, 504, 520, 521, 522, 523
 
 @final
 class OpenAiModels(ModelDriver):
+    """Speaks to any provider that offers OpenAI's chat completions."""
+
     kind = "openai"
 
     def __init__(self, clock: Clock, *, silence: float = SILENCE_SECONDS) -> None:

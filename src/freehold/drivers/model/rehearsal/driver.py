@@ -22,6 +22,8 @@ BYTES_PER_TOKEN: Final = 4
 
 @final
 class RehearsalModel(ModelDriver):
+    """Stands in for a model, the same way every time."""
+
     kind = NAME
 
     def __init__(self, clock: Clock) -> None:
