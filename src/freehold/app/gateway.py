@@ -155,6 +155,8 @@ async def serve(settings: Settings) -> None:
 def main(settings: Settings) -> None:
     """Run the gateway process."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     loops = uvicorn.Config("", loop="auto").get_loop_factory()  # uvloop's
     with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(serve(settings))

@@ -111,28 +111,25 @@ def web_edge(
     async def decide(request: asked.DecideRequest) -> None:
         await keep.write(lambda tx: deciding.decide(tx, keep, request))
 
-    return Edge(
-        {
-            "secrets/set": route(asked.SecretRequest, web.set_secret),
-            "secrets/list": route(asked.TenantRequest, _read(keep, lambda tx, it: secrets.names(tx, tenant=it.tenant))),
-            "secrets/delete": route(asked.SecretRequest, web.delete_secret),
-            "connections/create": route(asked.ConnectionRequest, web.create_connection),
-            "connections/list": route(
-                asked.TenantRequest, _read(keep, lambda tx, it: connections.listed(tx, tenant=it.tenant))
-            ),
-            "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
-            "publish": route(asked.PublishRequest, web.publish),
-            "decide": route(asked.DecideRequest, decide),
-            "usage": route(
-                asked.UsageRequest, _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run))
-            ),
-            "audit": route(asked.AuditRequest, web.audit),
-            "audit/verify": route(asked.Nothing, web.verify_audit),
-            "webhooks/verify": route(asked.WebhookRequest, verified),
-            "mail": route(asked.MailRequest, effects.mail),
-            "health": route(asked.Nothing, web.health),
-        }
-    )
+    routes = {
+        "secrets/set": route(asked.SecretRequest, web.set_secret),
+        "secrets/list": route(asked.TenantRequest, _read(keep, lambda tx, it: secrets.names(tx, tenant=it.tenant))),
+        "secrets/delete": route(asked.SecretRequest, web.delete_secret),
+        "connections/create": route(asked.ConnectionRequest, web.create_connection),
+        "connections/list": route(
+            asked.TenantRequest, _read(keep, lambda tx, it: connections.listed(tx, tenant=it.tenant))
+        ),
+        "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
+        "publish": route(asked.PublishRequest, web.publish),
+        "decide": route(asked.DecideRequest, decide),
+        "usage": route(asked.UsageRequest, _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run))),
+        "audit": route(asked.AuditRequest, web.audit),
+        "audit/verify": route(asked.Nothing, web.verify_audit),
+        "webhooks/verify": route(asked.WebhookRequest, verified),
+        "mail": route(asked.MailRequest, effects.mail),
+        "health": route(asked.Nothing, web.health),
+    }
+    return Edge(routes, effects=frozenset({"mail"}))
 
 
 def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:
