@@ -14,6 +14,9 @@ TYPE_CHECKING = False  # as the type checkers read it; importing typing would do
 if TYPE_CHECKING:
     from typing import Any
 
+TIOCSWINSZ = 0x5414
+SIZE = b"\x28\x00\x78\x00\x00\x00\x00\x00"
+"""A terminal of 40 lines with 120 columns."""
 DRAIN = 64
 """How many pieces are still read of a command that has ended: its pipe, and not what others write to it for ever."""
 
@@ -94,7 +97,10 @@ class Command(Task):
                 os.close(fd)
 
     def _on_terminal(self, argv: list[str]) -> int:
+        import fcntl  # noqa: PLC0415 - only terminals have a size
+
         ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, TIOCSWINSZ, SIZE)
         self._listen(ours, frames.DATA)
         self._input_fd = os.dup(ours)
         try:

@@ -24,6 +24,8 @@ def main(line: int, root: str, limits: dict[str, int]) -> None:
     for name, limit in limits.items():
         # Hard limits: nobody inside has the capability to raise them again.
         resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (limit, limit))
+    silent = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(silent, 2)  # who started us listens there only for why we did not come up
     try:
         Loop(line, lambda loop, channel, ask: _opened(loop, channel, ask, root)).serve()
     except BrokenPipeError:
