@@ -21,9 +21,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_every_module_and_migration(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
-    source = ROOT / "src"
-    files = [file for file in source.rglob("*") if file.is_file() and file.suffix != ".pyc"]
-    wanted = {str(file.relative_to(source)) for file in files}
+    listed = subprocess.run(["git", "ls-files", "src"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    wanted = {name.removeprefix("src/") for name in listed.splitlines() if (ROOT / name).is_file()}
     assert wanted <= packed
     assert any(name.endswith("licenses/LICENSE") for name in packed)
 
