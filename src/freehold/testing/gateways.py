@@ -1,5 +1,6 @@
 """A gateway in memory, as agents see it: scripted replies, and effects that happen at most once per key."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -30,6 +31,10 @@ class MemoryGateway:
         self.perform: Callable[[Effect], dict[str, Any]] = lambda effect: {"ok": True}
         self.away: list[FreeholdError] = []
         """What the next questions of any kind meet instead of an answer."""
+        self.held: asyncio.Event | None = None
+        """While there is one that is not set, nothing is answered."""
+        self.waiting = asyncio.Event()
+        """Set once a question came in while nothing was answered."""
         self._replies: dict[str, tuple[str, ChatReply]] = {}
         self._approved: set[str] = set()
 
@@ -37,7 +42,7 @@ class MemoryGateway:
         self, work: Work, *, key: str, model: str, body: dict[str, Any], on_text: OnText | None = None
     ) -> ChatReply:
         """Return the reply of the next line, or the one this key had before."""
-        self._reach()
+        await self._reach()
         hash_ = digest(body)
         if key in self._replies:
             known, reply = self._replies[key]
@@ -48,7 +53,7 @@ class MemoryGateway:
         line = self.lines.pop(0)
         if isinstance(line, FreeholdError):
             raise line
-        reply = line(body) if callable(line) else _reply(line, len(self.asked), model)
+        reply = line(body) if callable(line) else reply_of(line, n=len(self.asked), model=model)
         if on_text is not None:
             for word in re.findall(r"\S+\s*", reply.text):
                 on_text(word)
@@ -57,7 +62,7 @@ class MemoryGateway:
 
     async def submit(self, work: Work, effect: Effect) -> Outcome:
         """Judge an effect and carry it out, unless it is the sandbox's."""
-        self._reach()
+        await self._reach()
         hash_ = digest({"connection": effect.connection, "operation": effect.operation, "arguments": effect.arguments})
         known = self.effects.get(effect.key)
         if known is not None and known.hash != hash_:
@@ -80,7 +85,7 @@ class MemoryGateway:
         error: dict[str, Any] | None = None,
     ) -> None:
         """Take note of what became of an effect of the sandbox."""
-        self._reach()
+        await self._reach()
         self.effects[key] = Outcome(state=state, hash=self.effects[key].hash, result=result, error=error)
 
     def approve(self, key: str) -> None:
@@ -98,19 +103,19 @@ class MemoryGateway:
         self.performed.append(effect.key)
         return Outcome(state=EffectState.DONE, hash=hash_, result=self.perform(effect))
 
-    def _reach(self) -> None:
+    async def _reach(self) -> None:
+        if self.held is not None:
+            self.waiting.set()
+            await self.held.wait()
         if self.away:
             raise self.away.pop(0)
 
 
-def _reply(line: str | list[tuple[str, Any]], n: int, model: str) -> ChatReply:
-    calls = (
-        ()
-        if isinstance(line, str)
-        else tuple(
-            ToolCall(id=f"call_{n}_{at}", name=name, arguments=arguments)
-            for at, (name, arguments) in enumerate(line, 1)
-        )
+def reply_of(line: str | list[tuple[str, Any]], *, n: int = 1, call_id: str = "", model: str = "scripted") -> ChatReply:
+    """Return the reply that says or calls `line`, as the `n`-th of its run; `call_id` is given to every call."""
+    named = [] if isinstance(line, str) else list(enumerate(line, start=1))
+    calls = tuple(
+        ToolCall(id=call_id or f"call_{n}_{at}", name=name, arguments=arguments) for at, (name, arguments) in named
     )
     return ChatReply(
         text=line if isinstance(line, str) else "",

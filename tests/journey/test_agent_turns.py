@@ -1,0 +1,437 @@
+"""How a turn goes, with everything around it in memory."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from freehold.core.effects import EffectState, Outcome, Verdict
+from freehold.core.errors import Denied, Invalid, Unavailable
+from freehold.core.parts import Origin
+from freehold.core.runs import WaitsFor
+from freehold.gateway.client import ChatReply
+from freehold.runs.endings import Done, Fail, Park
+from freehold.testing.gateways import reply_of
+from freehold.testing.guests import printing
+from freehold.testing.segments import Died
+from tests.turns import ATTEMPTS, set_up
+
+AWAY = Unavailable("The gateway is away.", code="gateway_away", after=0.5)
+
+
+def busy(after: float) -> Unavailable:
+    return Unavailable("Too many requests.", code="provider_busy", after=after)
+
+
+async def test_an_answer_ends_the_run_and_its_words_were_streamed() -> None:
+    played = set_up(["Good morning to you"], instructions="Be kind.")
+    assert await played.stage.say("Hello") == Done("Good morning to you")
+    assert [data["text"] for kind, data in played.stage.journal.shown if kind == "delta"] == [
+        "Good ",
+        "morning ",
+        "to ",
+        "you",
+    ]
+    assert played.gateway.asked[0]["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hello"},
+    ]
+
+
+async def test_an_empty_reply_is_a_silent_answer() -> None:
+    played = set_up([""])
+    assert await played.stage.say("Say nothing") == Done("")
+    assert len(played.gateway.asked) == 1
+
+
+async def test_calls_of_one_reply_happen_in_the_order_it_made_them() -> None:
+    played = set_up(
+        [
+            [("write_file", {"path": "a.py", "content": "print(1)"}), ("shell", {"command": "python3 a.py"})],
+            "It says 1.",
+        ],
+        tools={"shell": "allow", "write_file": "allow"},
+        commands={"python3 a.py": lambda guest: printing("1\n" if "a.py" in guest.files else "missing")(guest)},
+    )
+    assert await played.stage.say("Write and run it") == Done("It says 1.")
+    assert played.results() == ["8 bytes are written to a.py.", "1"]
+    assert {outcome.state for outcome in played.gateway.effects.values()} == {EffectState.DONE}
+
+
+async def test_the_sandbox_rests_when_the_segment_ended() -> None:
+    played = set_up(["fine"])
+    await played.stage.say("go")
+    assert played.sandboxes.rested == ["run_1"]
+
+
+async def test_the_sandbox_rests_when_the_segment_broke() -> None:
+    def breaks(body: dict[str, Any]) -> ChatReply:
+        raise ZeroDivisionError
+
+    played = set_up([breaks])
+    with pytest.raises(ZeroDivisionError):
+        await played.stage.say("go")
+    assert played.sandboxes.rested == ["run_1"]
+
+
+async def test_a_turn_without_tools_wakes_no_sandbox() -> None:
+    played = set_up(["fine"], tools={"shell": "allow"})
+    await played.stage.say("go")
+    assert played.sandboxes.wakes == 0
+
+
+class TestAsking:
+    async def test_a_call_that_asks_parks_the_run_bound_to_its_bytes(self) -> None:
+        played = set_up([[("delete_file", {"path": "a"})]], tools={"delete_file": "ask"})
+        ending = await played.stage.say("delete a")
+        assert isinstance(ending, Park)
+        assert ending.waits_for is WaitsFor.PERSON
+        (question,) = ending.questions
+        assert (question.key, question.operation, question.arguments) == ("run_1/1/1/1", "delete_file", {"path": "a"})
+        assert question.hash == played.gateway.effects[question.key].hash
+        assert played.sandboxes.wakes == 0
+
+    async def test_what_was_approved_runs_once_under_its_first_key(self) -> None:
+        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "ask"})
+        played.guest.files["a"] = b"x"
+        ending = await played.stage.say("delete a")
+        played.gateway.approve("run_1/1/1/1")
+        assert await played.stage.resume(ending, approve=True) == Done("Gone.")
+        assert played.guest.files == {}
+        assert list(played.gateway.effects) == ["run_1/1/1/1"]
+
+    async def test_what_the_gateway_knows_no_approval_of_does_not_run(self) -> None:
+        """A worker that claims an approval finds the gateway of another mind."""
+        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "ask"})
+        played.guest.files["a"] = b"x"
+        ending = await played.stage.say("delete a")
+        again = await played.stage.resume(ending, approve=True)
+        assert isinstance(again, Park)
+        assert played.guest.files == {"a": b"x"}
+
+    @pytest.mark.parametrize(("expire", "code"), [(False, "approval_denied"), (True, "approval_expired")])
+    async def test_a_no_is_told_to_the_model_and_nothing_happens(self, *, expire: bool, code: str) -> None:
+        played = set_up([[("delete_file", {"path": "a"})], "As you wish."], tools={"delete_file": "ask"})
+        played.guest.files["a"] = b"x"
+        ending = await played.stage.say("delete a")
+        assert await played.stage.resume(ending, approve=False, expire=expire) == Done("As you wish.")
+        assert played.guest.files == {"a": b"x"}
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert told["refused"]["code"] == code
+
+    async def test_what_needs_no_question_beside_it_runs_at_once_and_only_once(self) -> None:
+        played = set_up(
+            [[("shell", {"command": "date"}), ("delete_file", {"path": "a"}), ("shell", {"command": "pwd"})], "ok"],
+            tools={"shell": "allow", "delete_file": "ask"},
+            commands={"date": printing("today"), "pwd": printing("/work")},
+        )
+        ending = await played.stage.say("go")
+        assert played.guest.ran == ["date", "pwd"]
+        assert await played.stage.resume(ending, approve=False) == Done("ok")
+        assert played.guest.ran == ["date", "pwd"]
+        answers = [
+            message["tool_call_id"] for message in played.gateway.asked[1]["messages"] if message["role"] == "tool"
+        ]
+        assert answers == ["call_1_1", "call_1_2", "call_1_3"]
+
+
+class TestDelegating:
+    async def test_a_task_becomes_a_child_and_its_answer_a_result(self) -> None:
+        played = set_up([[("delegate", {"task": "count"})], "It says 3."], tools={"delegate": "allow"})
+        ending = await played.stage.say("delegate: count")
+        assert isinstance(ending, Park)
+        assert ending.waits_for is WaitsFor.CHILD
+        (child,) = ending.children
+        assert child.text == "count"
+        played.stage.child_ended(child.call, output="3")
+        assert await played.stage.resume(ending) == Done("It says 3.")
+        assert played.results() == ["3"]
+
+    async def test_a_child_that_failed_is_an_error_the_model_hears_of(self) -> None:
+        played = set_up([[("delegate", {"task": "count"})], "It failed."], tools={"delegate": "allow"})
+        ending = await played.stage.say("go")
+        assert isinstance(ending, Park)
+        error = {"code": "provider_busy", "message": "Too many.", "remedy": ""}
+        played.stage.child_ended(ending.children[0].call, error=error)
+        await played.stage.resume(ending)
+        assert played.results() == [{"error": error}]
+
+    async def test_a_question_and_a_child_of_one_reply_are_waited_for_together(self) -> None:
+        played = set_up(
+            [[("delegate", {"task": "t"}), ("delete_file", {"path": "a"})], "Both."],
+            tools={"delegate": "allow", "delete_file": "ask"},
+        )
+        ending = await played.stage.say("go")
+        assert isinstance(ending, Park)
+        assert (len(ending.questions), len(ending.children)) == (1, 1)
+        played.stage.child_ended(ending.children[0].call, output="t is done")
+        assert await played.stage.resume(ending, approve=False) == Done("Both.")
+
+    async def test_a_delegation_that_was_approved_starts_its_child_then(self) -> None:
+        played = set_up([[("delegate", {"task": "t"})], "Done."], tools={"delegate": "ask"})
+        asked = await played.stage.say("go")
+        played.gateway.approve("run_1/1/1/1")
+        delegated = await played.stage.resume(asked, approve=True)
+        assert isinstance(delegated, Park)
+        assert delegated.waits_for is WaitsFor.CHILD
+        played.stage.child_ended(delegated.children[0].call, output="t")
+        assert await played.stage.resume(delegated) == Done("Done.")
+
+
+class TestRepeating:
+    """A worker dies; another one begins the segment again."""
+
+    async def test_recorded_steps_are_read_back_and_nobody_is_asked_again(self) -> None:
+        played = set_up(
+            [[("shell", {"command": "date"})], "It is today."],
+            tools={"shell": "allow"},
+            commands={"date": printing("today")},
+        )
+        played.stage.journal.dies_at = "run_1/1/2/0"
+        with pytest.raises(Died):
+            await played.stage.say("date?")
+        assert await played.stage.again() == Done("It is today.")
+        assert played.stage.journal.begun == ["run_1/1/1/0", "run_1/1/1/1", "run_1/1/2/0", "run_1/1/2/0"]
+        assert len(played.gateway.asked) == 2
+        assert played.guest.ran == ["date"]
+
+    async def test_a_reply_that_is_streamed_again_is_reset_first(self) -> None:
+        played = set_up(["Hello you"])
+        played.stage.journal.dies_at = "run_1/1/1/0"
+        with pytest.raises(Died):
+            await played.stage.say("hi")
+        played.stage.journal.shown.clear()
+        await played.stage.again()
+        assert played.stage.journal.shown[0] == ("reset", {"key": "run_1/1/1/0"})
+
+    async def test_a_command_whose_end_nobody_saw_is_not_run_again(self) -> None:
+        played = set_up([[("shell", {"command": "deploy"})], "I shall look."], tools={"shell": "allow"})
+        played.guest.begin("run_1/1/1/1")
+        await played.stage.say("deploy")
+        assert played.guest.ran == []
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert "interrupted" in told
+        assert played.gateway.effects["run_1/1/1/1"].state is EffectState.UNKNOWN
+
+    @pytest.mark.parametrize("reported", [True, False])
+    async def test_a_deletion_that_happened_before_the_death_is_a_success(self, *, reported: bool) -> None:
+        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "allow"})
+        played.stage.journal.dies_at = "run_1/1/1/1"
+        played.guest.files["a"] = b"x"
+        with pytest.raises(Died):
+            await played.stage.say("delete a")
+        if not reported:
+            played.gateway.effects["run_1/1/1/1"] = Outcome(
+                state=EffectState.OPEN, hash=played.gateway.effects["run_1/1/1/1"].hash
+            )
+        assert await played.stage.again() == Done("Gone.")
+        assert played.results() == ["a is deleted."]
+
+    async def test_an_effect_of_a_connection_happens_once(self) -> None:
+        played = set_up([[("crm.add", {"name": "Ann"})], "Added."], tools={"crm.add": "allow"})
+        played.stage.journal.dies_at = "run_1/1/1/1"
+        with pytest.raises(Died):
+            await played.stage.say("add Ann")
+        assert await played.stage.again() == Done("Added.")
+        assert played.gateway.performed == ["run_1/1/1/1"]
+        assert played.results() == [{"ok": True}]
+
+    async def test_a_question_that_was_put_before_the_death_is_put_once(self) -> None:
+        played = set_up([[("delete_file", {"path": "a"})]], tools={"delete_file": "ask"})
+        played.stage.journal.dies_at = "run_1/1/1/1"
+        with pytest.raises(Died):
+            await played.stage.say("delete a")
+        ending = await played.stage.again()
+        assert isinstance(ending, Park)
+        assert [question.key for question in ending.questions] == ["run_1/1/1/1"]
+
+    async def test_a_resumed_segment_that_is_repeated_goes_the_same_way(self) -> None:
+        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "ask"})
+        played.guest.files["a"] = b"x"
+        ending = await played.stage.say("delete a")
+        played.gateway.approve("run_1/1/1/1")
+        played.stage.journal.dies_at = "run_1/2/1/0"
+        with pytest.raises(Died):
+            await played.stage.resume(ending, approve=True)
+        assert await played.stage.again() == Done("Gone.")
+        assert played.stage.journal.begun.count("run_1/1/1/1/2") == 1
+
+
+class TestFailing:
+    async def test_a_busy_provider_is_asked_again_after_the_time_it_names(self) -> None:
+        played = set_up([busy(3), "Here I am."])
+        before = played.stage.clock.now()
+        assert await played.stage.say("hi") == Done("Here I am.")
+        assert (played.stage.clock.now() - before).total_seconds() == 3
+        assert list(played.stage.journal.steps) == ["run_1/1/1/0", "run_1/1/2/0"]
+
+    async def test_pauses_double(self) -> None:
+        played = set_up([busy(0), busy(0), "Here I am."])
+        before = played.stage.clock.now()
+        await played.stage.say("hi")
+        assert (played.stage.clock.now() - before).total_seconds() == 1.5
+
+    async def test_after_the_last_attempt_the_run_fails_with_the_providers_code(self) -> None:
+        played = set_up([busy(0)] * ATTEMPTS)
+        ending = await played.stage.say("hi")
+        assert isinstance(ending, Fail)
+        assert ending.code == "provider_busy"
+        assert ending.remedy
+
+    async def test_a_long_pause_parks_the_run(self) -> None:
+        played = set_up([busy(60), "Here I am."])
+        ending = await played.stage.say("hi")
+        assert isinstance(ending, Park)
+        assert ending.waits_for is WaitsFor.OUTAGE
+        assert ending.wake_at is not None
+        assert (ending.wake_at - played.stage.clock.now()).total_seconds() == 60
+        assert await played.stage.resume(ending) == Done("Here I am.")
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (Denied("Wrong key.", code="provider_refused"), "provider_refused"),
+            (Invalid("No such model.", code="unknown_model"), "unknown_model"),
+        ],
+    )
+    async def test_what_no_repeat_can_mend_fails_at_once(self, error: Denied | Invalid, code: str) -> None:
+        played = set_up([error, "never said"])
+        ending = await played.stage.say("hi")
+        assert isinstance(ending, Fail)
+        assert ending.code == code
+
+    async def test_a_gateway_that_is_started_anew_is_waited_for_and_costs_no_attempt(self) -> None:
+        played = set_up([[("shell", {"command": "date"})], "today"], tools={"shell": "allow"})
+        played.gateway.away = [AWAY] * 20
+        assert await played.stage.say("hi") == Done("today")
+        assert [key for key in played.stage.journal.steps if key.endswith("/0")] == ["run_1/1/1/0", "run_1/1/2/0"]
+
+    async def test_a_gateway_that_stays_away_parks_the_run_and_nothing_is_told_to_the_model(self) -> None:
+        played = set_up([[("crm.add", {"name": "Ann"})], "Added."], tools={"crm.add": "allow"})
+
+        def vanish(body: dict[str, Any]) -> ChatReply:
+            played.gateway.away = [AWAY] * 100
+            return reply_of([("crm.add", {"name": "Ann"})])
+
+        played.gateway.lines[0] = vanish
+        ending = await played.stage.say("add Ann")
+        assert isinstance(ending, Park)
+        assert ending.waits_for is WaitsFor.OUTAGE
+        assert played.results() == []
+        played.gateway.away = []
+        assert await played.stage.resume(ending) == Done("Added.")
+        assert played.gateway.performed == ["run_1/1/1/1"]
+
+    async def test_a_model_that_never_comes_to_an_end_is_stopped(self) -> None:
+        played = set_up([[("list_files", {})]] * 300, tools={"list_files": "allow"})
+        ending = await played.stage.say("go in circles")
+        assert isinstance(ending, Fail)
+        assert ending.code == "too_many_steps"
+        assert len(played.gateway.asked) == 200
+
+    async def test_a_cancelled_run_takes_no_further_step(self) -> None:
+        played = set_up(["never said"])
+        played.stage.journal.over = True
+        with pytest.raises(asyncio.CancelledError):
+            await played.stage.say("hi")
+        assert played.gateway.asked == []
+        assert played.sandboxes.rested == ["run_1"]
+
+    @pytest.mark.parametrize("calls_first", [False, True], ids=["in the model call", "in the tool call"])
+    async def test_a_cancelled_call_in_flight_ends_at_once(self, *, calls_first: bool) -> None:
+        held = asyncio.Event()
+
+        def calls(body: dict[str, Any]) -> ChatReply:
+            played.gateway.held = held
+            return reply_of([("crm.add", {})])
+
+        played = set_up([calls], tools={"crm.add": "allow"})
+        if not calls_first:
+            played.gateway.held = held
+        task = asyncio.ensure_future(played.stage.say("hi"))
+        await asyncio.wait_for(played.gateway.waiting.wait(), timeout=5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, timeout=1)
+        assert played.sandboxes.rested == ["run_1"]
+
+    async def test_a_question_that_reads_differently_after_an_update_is_asked_anew(self) -> None:
+        played = set_up(["first", "second"])
+        played.stage.journal.dies_at = "run_1/1/1/0"
+        with pytest.raises(Died):
+            await played.stage.say("hi")
+        played.stage.version.spec.tools["shell"] = Verdict.ALLOW
+        assert await played.stage.again() == Done("second")
+
+
+class TestTools:
+    async def test_a_tool_that_does_not_exist_is_refused_and_the_run_goes_on(self) -> None:
+        played = set_up([[("rm_rf", {})], "I cannot."])
+        assert await played.stage.say("go") == Done("I cannot.")
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert told["refused"]["code"] == "unknown_tool"
+
+    async def test_a_denied_tool_is_not_offered_and_refused_by_the_gateway(self) -> None:
+        played = set_up([[("shell", {"command": "id"})], "I may not."], tools={"shell": "deny"})
+        assert await played.stage.say("go") == Done("I may not.")
+        assert "tools" not in played.gateway.asked[0]
+        assert played.gateway.effects["run_1/1/1/1"].state is EffectState.REFUSED
+        assert played.guest.ran == []
+
+    @pytest.mark.parametrize("arguments", ["not json", {}, {"command": 3}, {"command": "ls", "sudo": True}])
+    async def test_arguments_that_fit_no_tool_reach_neither_gateway_nor_sandbox(self, arguments: object) -> None:
+        played = set_up([[("shell", arguments)], "Sorry."], tools={"shell": "allow"})
+        assert await played.stage.say("go") == Done("Sorry.")
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert told["error"]["code"] == "bad_arguments"
+        assert played.gateway.effects == {}
+
+    async def test_a_sandbox_that_dies_costs_the_call_and_not_the_run(self) -> None:
+        played = set_up([[("shell", {"command": "x"})], "It died."], tools={"shell": "allow"})
+        played.guest.dead = True
+        assert await played.stage.say("go") == Done("It died.")
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert told["error"]["code"] == "sandbox_died"
+        assert played.gateway.effects["run_1/1/1/1"].state is EffectState.UNKNOWN
+
+    async def test_a_sandbox_that_cannot_be_woken_did_nothing(self) -> None:
+        played = set_up([[("shell", {"command": "x"})], "No sandbox."], tools={"shell": "allow"})
+        played.sandboxes.broken = Unavailable("bubblewrap is missing.", code="no_runtime")
+        await played.stage.say("go")
+        assert played.gateway.effects["run_1/1/1/1"].state is EffectState.FAILED
+
+    async def test_the_same_call_id_twice_means_two_calls(self) -> None:
+        played = set_up(
+            [
+                lambda body: reply_of([("shell", {"command": "a"}), ("shell", {"command": "b"})], call_id="same"),
+                "Both.",
+            ],
+            tools={"shell": "allow"},
+            commands={"a": printing("A"), "b": printing("B")},
+        )
+        assert await played.stage.say("go") == Done("Both.")
+        ids = [content["id"] for role, content in played.stage.said() if role == "call"]
+        assert len(set(ids)) == 2
+        assert played.results() == ["A", "B"]
+
+
+class TestLabels:
+    async def test_a_reply_carries_all_it_was_shown_and_a_result_where_it_came_from(self) -> None:
+        played = set_up(
+            [[("shell", {"command": "a"})], "Read."], tools={"shell": "allow"}, commands={"a": printing("A")}
+        )
+        await played.stage.say("go", origin=Origin.CHANNEL)
+        said, call, result, answer = (part.label.origins for _n, part in played.stage.journal.parts[1:])
+        assert said == call == {Origin.OWNER, Origin.CHANNEL, Origin.MODEL}
+        assert result == said | {Origin.SANDBOX}
+        assert answer == said | {Origin.SANDBOX}
+
+    async def test_an_answer_made_of_a_members_words_alone_carries_no_more(self) -> None:
+        played = set_up(["Hello"])
+        await played.stage.say("hi")
+        assert played.stage.journal.parts[-1][1].label.origins == {Origin.MEMBER, Origin.MODEL}
