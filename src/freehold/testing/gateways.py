@@ -22,7 +22,7 @@ class MemoryGateway:
     def __init__(self, lines: Iterable[Line] = (), *, verdicts: dict[str, Verdict] | None = None) -> None:
         """Let the model go through `lines`; a tool not in `verdicts` is allowed."""
         self.lines = list(lines)
-        self.verdicts = verdicts or {}
+        self.verdicts = dict(verdicts or {})
         self.asked: list[dict[str, Any]] = []
         """Bodies of the model calls that were really made, in order."""
         self.performed: list[str] = []

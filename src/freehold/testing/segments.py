@@ -12,7 +12,7 @@ from freehold.core.approvals import Approval, ApprovalState
 from freehold.core.parts import Label, Origin, Part, Role
 from freehold.core.runs import Run, RunEvent, Trigger
 from freehold.core.tenants import Tenant
-from freehold.runs.endings import Ending, Park
+from freehold.runs.endings import Ending, Park, Question
 from freehold.runs.segment import Body, Journal, LiveKind, Result, Segment, StepKind
 from freehold.testing.clock import START, FakeClock
 
@@ -100,10 +100,10 @@ class Stage:
         """Begin the next segment: every question of `ending` decided alike."""
         if isinstance(ending, Park):
             state = ApprovalState.EXPIRED if expire else ApprovalState.APPROVED if approve else ApprovalState.DENIED
-            self.approvals += [self._decided(n, question, state) for n, question in enumerate(ending.questions)]
+            self.approvals += [self.decided(n, question, state) for n, question in enumerate(ending.questions)]
             self.run = self.run.after(RunEvent.PARK, at=self.clock.now(), waits_for=ending.waits_for)
         self.run = self.run.after(RunEvent.RESUME, at=self.clock.now())
-        return await self._act(RunEvent.START, repeated=False)
+        return await self.go_on()
 
     def child_ended(self, call: str, *, output: str | None = None, error: dict[str, str] | None = None) -> None:
         """Let the child that answers `call` end."""
@@ -115,7 +115,12 @@ class Stage:
         """Return role and content of everything this run wrote down, input first."""
         return [(str(part.role), part.content) for _segment, part in self.journal.parts]
 
-    def _decided(self, n: int, question: Any, state: ApprovalState) -> Approval:
+    async def go_on(self) -> Ending:
+        """Begin the segment the run is queued for, and return how it ends."""
+        return await self._act(RunEvent.START, repeated=False)
+
+    def decided(self, n: int, question: Question, state: ApprovalState) -> Approval:
+        """Return the approval that `question` became, decided."""
         return Approval(
             id=f"apr_{self.run.segment}_{n}",
             run=self.run.id,
