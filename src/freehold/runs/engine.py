@@ -4,7 +4,7 @@ The port to the engine: it brings each submitted segment to a worker, again if t
 What an engine keeps is a copy of what the runs say, and can be dropped: ids only, never content.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,7 +27,11 @@ class Ticket:
 
 
 Carry = Callable[[Ticket], Awaitable[None]]
-"""Carries a segment out and returns when nothing is left to do for it. It may be called again for the same one."""
+"""
+Carries a segment out and returns when nothing is left to do for it; it may be called again for the same one.
+
+One that raises `asyncio.CancelledError` leaves the segment to another worker.
+"""
 
 
 class Engine(Protocol):
@@ -62,7 +66,7 @@ class Dispatcher(Protocol):
     """What a worker asks of the engine: bring the segments."""
 
     async def start(self, carry: Carry) -> None:
-        """Begin to bring queued segments to `carry`, in the running loop, and take over what dead workers had."""
+        """Begin to bring queued segments to `carry`, in the running loop."""
         ...
 
     async def drain(self, seconds: float) -> None:
@@ -73,8 +77,12 @@ class Dispatcher(Protocol):
         """Look at once; without it a segment is noticed within a second. May be called from any thread."""
         ...
 
-    def take_over(self, workers: Iterable[str]) -> int:
-        """Queue again what these dead workers had under way and return how many segments that were."""
+    def take_over(self, workers: Collection[str] | None) -> int:
+        """Queue again what these dead workers had under way (None: all others) and return how many segments."""
+        ...
+
+    def tidy(self) -> int:
+        """Drop what is known of segments that ended a while ago and return how many those were."""
         ...
 
     def health(self) -> dict[str, Any]:
