@@ -10,6 +10,7 @@ import freehold.store
 from freehold.audit import database
 from freehold.gateway import tables
 from freehold.store import schema
+from freehold.store.folders import KEPT
 from tools.reference.markdown import page, rows
 
 
@@ -27,6 +28,12 @@ def _lines(metadata: MetaData) -> Iterable[tuple[str, ...]]:
         yield f"`{name}`", f"`{info['tenant']}`", info["data_class"], info["retention"]
 
 
+def _files() -> Iterable[tuple[str, ...]]:
+    for kept in KEPT:
+        backup = "yes" if kept.backup else "no"
+        yield f"`{kept.path}`", kept.holds, f"`{kept.tenant}`", kept.data_class, kept.retention, backup
+
+
 def stores_page() -> str:
     """Return the page."""
     blocks = []
@@ -37,4 +44,7 @@ def stores_page() -> str:
         "Every table says whose its rows are (the column, or `platform`), what class of data they hold and how long "
         "they are kept: as long as the tenant, as long as their run, some days, or for ever.",
         *blocks,
+        "## Files and folders",
+        "What else lies in the data folder. Keys are kept apart from backups; what is made again needs none.",
+        rows(("Path", "Holds", "Whose", "Class", "Kept", "In backups"), _files()),
     )
