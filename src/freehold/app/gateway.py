@@ -157,7 +157,7 @@ def main(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    loops = uvicorn.Config("", loop="auto").get_loop_factory()  # uvloop's
+    loops = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()  # uvloop's
     with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(serve(settings))
 

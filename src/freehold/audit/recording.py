@@ -8,10 +8,25 @@ inside the transaction of what it tells about, so that there is no act without i
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+)
 
 from freehold.audit.canonical import canonical
 from freehold.audit.chain import Head, Link, Report, link, start, verify
@@ -60,7 +75,7 @@ def record(
     """
     chain = tenant or PLATFORM
     added = link(_head(tx, table, chain), at=at, actor=actor, action=action, subject=subject, detail=detail or {})
-    tx.execute(insert(table).values(asdict(added) | {"detail": canonical(added.detail).decode()}))
+    tx.execute(insert(table), asdict(added) | {"detail": canonical(added.detail).decode()})
     return added
 
 
@@ -100,10 +115,15 @@ def verify_file(path: Path, *, saved: Iterable[Head] = ()) -> Report:
         return verify((from_line(line) for line in file if line.strip()), saved=saved)
 
 
+@cache
+def _last(table: Table) -> Select[tuple[int, str]]:
+    """Return the question for the end of a chain, put together once: every act asks it."""
+    of_tenant = table.c.tenant == bindparam("of_tenant")
+    return select(table.c.seq, table.c.hash).where(of_tenant).order_by(table.c.seq.desc()).limit(1)
+
+
 def _head(tx: Connection, table: Table, tenant: str) -> Head:
-    last = tx.execute(
-        select(table.c.seq, table.c.hash).where(table.c.tenant == tenant).order_by(table.c.seq.desc()).limit(1)
-    ).first()
+    last = tx.execute(_last(table), {"of_tenant": tenant}).first()
     return Head(tenant=tenant, seq=last.seq, hash=last.hash) if last else start(tenant)
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, TypeVar, final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from freehold.audit.recording import PLATFORM, record
 from freehold.core.clock import Clock
@@ -22,6 +22,7 @@ from freehold.vault.sealing import Sealer, Vault
 T = TypeVar("T")
 
 READERS: Final = 2
+_WRAPPED: Final = select(tenant_keys.c.wrapped).where(tenant_keys.c.tenant == bindparam("owner"))
 
 
 @final
@@ -64,7 +65,7 @@ class Keep:
     def opener(self, tx: Connection, tenant: str | None) -> Sealer | None:
         """Return the way to open what is sealed for `tenant`, or None if nothing ever was."""
         owner = tenant or PLATFORM
-        wrapped = tx.execute(select(tenant_keys.c.wrapped).where(tenant_keys.c.tenant == owner)).scalar()
+        wrapped = tx.execute(_WRAPPED, {"owner": owner}).scalar()
         return None if wrapped is None else self._unwrapped(owner, wrapped)
 
     def note(

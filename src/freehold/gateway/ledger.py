@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from freehold.core.effects import EffectState
 from freehold.core.errors import Conflict, NotFound
@@ -23,6 +23,15 @@ ARGUMENTS: Final = "effect.arguments"
 OUTCOME: Final = "effect.outcome"
 CHAT: Final = "chat"
 """The operation of every model call."""
+
+# Spelt once: putting a statement together costs more than running it, and every call passes here.
+_EPOCH: Final = epochs.c.tenant == bindparam("of_tenant"), epochs.c.run == bindparam("of_run")
+_SEE_EPOCH: Final = select(epochs.c.epoch).where(*_EPOCH)
+_RAISE_EPOCH: Final = update(epochs).where(*_EPOCH)
+_EFFECT: Final = effects.c.tenant == bindparam("of_tenant"), effects.c.key == bindparam("of_key")
+_LOOK: Final = select(effects).where(*_EFFECT)
+_MOVE: Final = update(effects).where(*_EFFECT)
+_ADD: Final = insert(effects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +60,12 @@ class Intent:
 
 def take_epoch(tx: Tx, *, tenant: str, run: str, epoch: int) -> None:
     """Remember the newest owner of a run; raise `Conflict` (`stale_epoch`) for an older one."""
-    which = epochs.c.tenant == tenant, epochs.c.run == run
-    seen = tx.execute(select(epochs.c.epoch).where(*which)).scalar()
+    which = {"of_tenant": tenant, "of_run": run}
+    seen = tx.execute(_SEE_EPOCH, which).scalar()
     if seen is None:
-        tx.execute(insert(epochs).values(tenant=tenant, run=run, epoch=epoch))
+        tx.execute(insert(epochs), {"tenant": tenant, "run": run, "epoch": epoch})
     elif epoch > seen:
-        tx.execute(update(epochs).where(*which).values(epoch=epoch))
+        tx.execute(_RAISE_EPOCH, which | {"epoch": epoch})
     elif epoch < seen:
         raise Conflict(
             "Another worker has taken this run over.", code="stale_epoch", remedy="Stop working on this segment."
@@ -65,7 +74,7 @@ def take_epoch(tx: Tx, *, tenant: str, run: str, epoch: int) -> None:
 
 def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
     """Return the effect stored under `key`, its outcome opened."""
-    row = tx.execute(select(effects).where(effects.c.tenant == tenant, effects.c.key == key)).first()
+    row = tx.execute(_LOOK, _is(tenant, key)).first()
     if row is None:
         return None
     opener = keep.opener(tx, tenant)
@@ -109,9 +118,9 @@ def write(
     if outcome is not None:
         values |= {"outcome": _sealed(tx, keep, intent.tenant, intent.key, outcome), "closed_at": keep.now()}
     if first:
-        tx.execute(insert(effects).values(**_fields(tx, keep, intent), expires_at=expires_at, **values))
+        tx.execute(_ADD, _fields(tx, keep, intent) | values | {"expires_at": expires_at})
     else:
-        tx.execute(update(effects).where(*_is(intent.tenant, intent.key)).values(values))
+        tx.execute(_MOVE, _is(intent.tenant, intent.key) | values)
     detail = {
         "connection": intent.connection,
         "operation": intent.operation,
@@ -137,7 +146,7 @@ def close(
     """Write down what became of an effect."""
     sealed = _sealed(tx, keep, tenant, key, outcome)
     values = {"state": state, "outcome": sealed, "closed_at": keep.now()}
-    tx.execute(update(effects).where(*_is(tenant, key)).values(values))
+    tx.execute(_MOVE, _is(tenant, key) | values)
     keep.note(tx, tenant, actor=actor, action=f"effect.{state}", subject=key, detail=detail)
 
 
@@ -165,5 +174,5 @@ def _sealed(tx: Tx, keep: Keep, tenant: str, key: str, outcome: dict[str, Any]) 
     return keep.sealer(tx, tenant).seal(plain, name=key, purpose=OUTCOME)
 
 
-def _is(tenant: str, key: str) -> tuple[Any, Any]:
-    return effects.c.tenant == tenant, effects.c.key == key
+def _is(tenant: str, key: str) -> dict[str, Any]:
+    return {"of_tenant": tenant, "of_key": key}

@@ -3,13 +3,14 @@
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.gateway.tables import UsageKind, UsageState, usage
 
 MAX_ROWS: Final = 1_000
+_CLOSE: Final = update(usage).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
 _SUMMED: Final = ("tokens_in", "tokens_out", "cost_nano", "wakes", "awake_ms", "memory_mb_ms")
 
 
@@ -19,28 +20,29 @@ def begin(
     """Open a usage row for one attempt and return its id."""
     made = keep.new_id("usg")
     tx.execute(
-        insert(usage).values(
-            tenant=intent.tenant,
-            id=made,
-            agent=intent.agent,
-            version=intent.version,
-            run=intent.run,
-            key=intent.key,
-            kind=kind,
-            model=model,
-            provider=provider,
-            price=price,
-            state=UsageState.OPEN,
-            opened_at=keep.now(),
-        )
+        insert(usage),
+        {
+            "tenant": intent.tenant,
+            "id": made,
+            "agent": intent.agent,
+            "version": intent.version,
+            "run": intent.run,
+            "key": intent.key,
+            "kind": kind,
+            "model": model,
+            "provider": provider,
+            "price": price,
+            "state": UsageState.OPEN,
+            "opened_at": keep.now(),
+        },
     )
     return made
 
 
 def end(tx: Tx, keep: Keep, *, tenant: str, usage_id: str, state: UsageState, **counts: Any) -> None:
     """Close a usage row with what it turned out to be."""
-    which = usage.c.tenant == tenant, usage.c.id == usage_id
-    tx.execute(update(usage).where(*which).values(state=state, closed_at=keep.now(), **counts))
+    which = {"of_tenant": tenant, "of_id": usage_id}
+    tx.execute(_CLOSE, which | counts | {"state": state, "closed_at": keep.now()})
 
 
 def sandbox(tx: Tx, keep: Keep, intent: Intent, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:

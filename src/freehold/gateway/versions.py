@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from freehold.core.effects import SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, Invalid
@@ -16,6 +16,9 @@ from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import versions
 
 _KNOBS: Final = "?"
+_PUBLISHED: Final = select(versions).where(
+    versions.c.tenant == bindparam("of_tenant"), versions.c.version == bindparam("of_version")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def _known(tx: Tx, drivers: Drivers, *, tenant: str, tool: str) -> None:
 
 
 def _stored(tx: Tx, tenant: str, version: str) -> Grants | None:
-    row = tx.execute(select(versions).where(versions.c.tenant == tenant, versions.c.version == version)).first()
+    row = tx.execute(_PUBLISHED, {"of_tenant": tenant, "of_version": version}).first()
     if row is None:
         return None
     tools = {tool: Verdict(verdict) for tool, verdict in row.tools.items()}
