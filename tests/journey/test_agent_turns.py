@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from freehold.core.effects import EffectState, Outcome, Verdict
+from freehold.core.effects import Effect, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, Invalid, Unavailable
 from freehold.core.parts import Origin
 from freehold.core.runs import WaitsFor
@@ -418,6 +418,32 @@ class TestTools:
         ids = [content["id"] for role, content in played.stage.said() if role == "call"]
         assert len(set(ids)) == 2
         assert played.results() == ["A", "B"]
+
+    async def test_a_counterpart_that_is_away_is_tried_again_under_the_same_key(self) -> None:
+        played = set_up([[("crm.add", {})], "Added."], tools={"crm.add": "allow"})
+        away = [Unavailable("Nobody answers.", code="not_sent", after=1)] * 2
+
+        def perform(effect: Effect) -> dict[str, Any]:
+            if away:
+                raise away.pop()
+            return {"id": 7}
+
+        played.gateway.perform = perform
+        assert await played.stage.say("add") == Done("Added.")
+        assert played.gateway.performed == ["run_1/1/1/1"] * 3
+        assert played.results() == [{"id": 7}]
+
+    async def test_a_counterpart_that_stays_away_is_an_error_the_model_hears_of(self) -> None:
+        played = set_up([[("crm.add", {})], "It is away."], tools={"crm.add": "allow"})
+
+        def perform(effect: Effect) -> dict[str, Any]:
+            raise Unavailable("Nobody answers.", code="not_sent", after=1)
+
+        played.gateway.perform = perform
+        assert await played.stage.say("add") == Done("It is away.")
+        (told,) = played.results()
+        assert isinstance(told, dict)
+        assert told["error"]["code"] == "not_sent"
 
 
 class TestLabels:

@@ -1,16 +1,19 @@
 """What a tool's call becomes: an effect that the gateway judges, and the result that its outcome is."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 
-from freehold.agents.patience import GATEWAY_AWAY, while_away
+from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, asked, failed
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome
 from freehold.core.errors import Conflict, FreeholdError, Unavailable
 from freehold.runs.segment import Segment
 
+ATTEMPTS: Final = 3
+"""How often an effect is put to a counterpart that is away, before the model is told."""
 _UNKNOWN: Final = {
     "code": "outcome_unknown",
     "message": "It may have happened, or it may not; nobody knows.",
@@ -28,8 +31,12 @@ async def submit(
     Returns the outcome where it is open for the worker to carry out, else nothing and the result of the call.
     """
     effect = Effect(key=call.key, connection=connection, operation=operation, arguments=arguments)
+
+    async def ask() -> Outcome:
+        return await gateway.submit(segment.work(), effect)
+
     try:
-        outcome = await while_away(segment.clock, lambda: gateway.submit(segment.work(), effect))
+        outcome = await _insistently(segment, lambda: while_away(segment.clock, ask))
     except FreeholdError as error:
         if ours(error):
             raise
@@ -37,6 +44,19 @@ async def submit(
     if outcome.state is EffectState.OPEN and connection == SANDBOX:
         return outcome, {}
     return None, result_of(outcome, effect)
+
+
+async def _insistently(segment: Segment, ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Ask again while the counterpart is away: under its key an effect happens once, under the next it would not."""
+    for failures in range(1, ATTEMPTS):
+        try:
+            return await ask()
+        except Unavailable as error:
+            seconds = pause(failures, error.after)
+            if ours(error) or seconds > LONGEST_PAUSE:
+                raise
+            await segment.clock.sleep(seconds)
+    return await ask()
 
 
 def ours(error: FreeholdError) -> bool:

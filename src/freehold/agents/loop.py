@@ -9,6 +9,7 @@ This is the only module that knows Pydantic AI.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,10 +44,12 @@ from freehold.agents.ports import Gateway, Hands
 from freehold.agents.sources import Call, ContextSource, ToolSource
 from freehold.agents.stopping import Stop
 from freehold.core.approvals import ApprovalState
-from freehold.core.errors import Unavailable
+from freehold.core.errors import FreeholdError, Unavailable
 from freehold.core.runs import WaitsFor
 from freehold.runs.endings import Child, Done, Ending, Park, Question
 from freehold.runs.segment import Body, Segment
+
+log = logging.getLogger(__name__)
 
 _ANYTHING: Final = SchemaValidator(core_schema.any_schema())
 _UNKNOWN: Final = "unknown"
@@ -76,9 +79,17 @@ def body_of(
             wake_at = segment.clock.now() + timedelta(seconds=LONGEST_PAUSE)
             return Park(waits_for=WaitsFor.OUTAGE, wake_at=wake_at, reason=error.message)
         finally:
-            await asyncio.shield(sandboxes.rest(segment.run.id))
+            await asyncio.shield(_rest(sandboxes, segment.run.id))
 
     return body
+
+
+async def _rest(sandboxes: Hands, run: str) -> None:
+    """Put the sandbox to sleep; a failure must not take the place of how the segment ended."""
+    try:
+        await sandboxes.rest(run)
+    except FreeholdError as error:
+        log.warning("The sandbox of run %s does not rest and is left to the next sweep: %s", run, error.message)
 
 
 async def _turn(

@@ -36,8 +36,8 @@ class Gateway(Protocol):
 class Hands(Protocol):
     """The way to a run's sandbox, as `freehold.sandboxes.waking.Sandboxes` gives it."""
 
-    async def awake(self, work: Work, tenant_uid: int) -> Guest:
-        """Return the guest of the run's sandbox, waking it if it sleeps."""
+    async def awake(self, work: Work, uid: int) -> Guest:
+        """Return the guest of the run's sandbox, waking it if it sleeps; `uid` is its tenant's number."""
         ...
 
     async def rest(self, run: str) -> None:

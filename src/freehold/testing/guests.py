@@ -107,7 +107,7 @@ class MemorySandboxes:
         self.broken: Unavailable | None = None
         """What waking meets, if it cannot."""
 
-    async def awake(self, work: Work, tenant_uid: int) -> Guest:
+    async def awake(self, work: Work, uid: int) -> Guest:
         """Return the guest."""
         if self.broken is not None:
             raise self.broken
