@@ -92,9 +92,10 @@ class Place:
     def shown(self) -> tuple[Path, Path]:
         """Return the folders of the guest and of /etc, made at the first call for the Python that will run the guest."""
         if self._shown is None:
-            run = self._data / "run"
-            run.mkdir(mode=0o711, parents=True, exist_ok=True)
-            made = run / f"sandbox-{_fingerprint()}"
+            above = self._data / "sandbox"
+            above.mkdir(mode=0o711, parents=True, exist_ok=True)
+            above.chmod(0o711)
+            made = above / _fingerprint()
             if not made.is_dir():
                 _make(made)
             self._shown = made / "guest", made / "etc"
