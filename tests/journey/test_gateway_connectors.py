@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP
 from typing_extensions import override
 
 from freehold.core.effects import EffectState
-from freehold.core.errors import Denied, FreeholdError, Unavailable
+from freehold.core.errors import Conflict, Denied, FreeholdError, Unavailable
 from freehold.drivers.connector.webhook import verifier
 from freehold.gateway.ports import Credential
 from freehold.testing.clock import FakeClock
@@ -88,6 +88,37 @@ async def test_a_mail_the_server_does_not_take_has_failed(tmp_path: Path, answer
     async with mailing(tmp_path, Refusing(answer)) as kit:
         outcome = await kit.worker.submit(work(), effect("send", "mail", **MAIL))
     assert (outcome.state, (outcome.error or {})["code"]) == (EffectState.FAILED, code)
+
+
+class BreaksOff(Inbox):
+    """A mail server that goes away in the middle of the first mail."""
+
+    broke = False
+
+    @override
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if not self.broke:
+            self.broke = True
+            server.transport.abort()
+        return str(await super().handle_DATA(server, session, envelope))
+
+
+async def test_a_mail_that_may_have_been_sent_is_sent_again_only_when_a_person_says_so(tmp_path: Path) -> None:
+    inbox = BreaksOff()
+    mail = effect("send", "mail", **MAIL)
+    async with mailing(tmp_path, inbox) as kit:
+        unknown = [await kit.worker.submit(work(), mail) for _ in range(2)]
+        decision: dict[str, Any] = {"tenant": TENANT, "key": mail.key, "hash": unknown[0].hash, "by": "key:1"}
+        await kit.web.decide(**decision, approve=True)
+        with pytest.raises(Conflict):
+            await kit.web.decide(**decision, approve=True)
+        done = await kit.worker.submit(work(epoch=2), mail)
+        usage = await kit.web.usage(TENANT)
+    assert [(outcome.state, (outcome.error or {})["code"]) for outcome in unknown] == [
+        (EffectState.UNKNOWN, "mail_unknown")
+    ] * 2
+    assert done.state is EffectState.DONE
+    assert sorted(row["state"] for row in usage["rows"]) == ["closed", "unsettled"]
 
 
 async def test_a_mail_server_that_is_not_there_has_sent_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from freehold.core.effects import EffectState
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import Exhausted, FreeholdError
 from freehold.drivers.connector.smtp import Smtp
 from freehold.gateway import mending
 from freehold.gateway.prices import FREE, REHEARSAL, Price, Prices
@@ -83,6 +83,28 @@ async def test_without_its_row_in_the_record_nothing_leaves(tmp_path: Path, caps
     assert scripted.requests == []
     assert "mail" not in capsys.readouterr().out
     assert usage["total"]["count"] == 0
+
+
+async def test_a_full_disk_is_said_and_nothing_leaves(tmp_path: Path) -> None:
+    async with provider(Says(pieces=["Hi"])) as scripted, running(tmp_path) as kit:
+        config = {"base_url": scripted.base_url}
+        await kit.web.create_connection(TENANT, kind="openai", name="acct", config=config, secret=None, by="key:1")
+        await kit.publish("acct/m")
+        await kit.gateway.keep.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count=1"))
+
+        async def until_full() -> None:
+            for number in range(200):
+                await kit.worker.chat(work(), key=f"{RUN}/1/{number}/0", model="acct/m", body=said("hello"))
+
+        with pytest.raises(Exhausted) as caught:
+            await until_full()
+        sent = len(scripted.requests)
+        await kit.gateway.keep.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count=100000"))
+        assert (await kit.worker.chat(work(), key="after", model="acct/m", body=said("hello"))).text == "Hi"
+        usage = await kit.web.usage(TENANT)
+    assert (caught.value.code, caught.value.status) == ("disk_full", 507)
+    assert len(scripted.requests) == sent + 1
+    assert usage["total"]["count"] == sent + 1
 
 
 async def test_a_connection_deleted_meanwhile_is_a_clear_error(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ async def test_missing_usage_is_estimated_and_marked(tmp_path: Path) -> None:
         (Sends(b'data: {"choices": {"a": 1}}\n\n'), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b'data: {"choices": [{"delta": {"content": 5}}]}\n\n'), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b'data: {"error": {"message": "overloaded"}}\n\n'), Unavailable, "provider_cut", "unsettled"),
+        (Sends(b"data: " + b"x" * (5 << 20)), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b"<html>", "text/html"), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b"[]", "application/json"), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b'{"choices": []}', "application/json"), Unavailable, "provider_malformed", "unsettled"),

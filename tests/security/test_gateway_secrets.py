@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import stat
 import sys
 from pathlib import Path
@@ -113,6 +114,14 @@ async def test_sockets_and_files_are_closed_to_everybody_else(tmp_path: Path) ->
         "master.key": 0o600,
         "gateway.db": 0o600,
     }
+
+
+async def test_a_socket_is_open_to_the_group_that_was_named_and_to_nobody_else(tmp_path: Path) -> None:
+    group = os.getgid()
+    async with running(tmp_path, gateway_web_group=group):
+        found = {name: (tmp_path / f"run/gateway-{name}.sock").stat() for name in ("web", "worker")}
+    assert (stat.S_IMODE(found["web"].st_mode), found["web"].st_gid) == (0o660, group)
+    assert stat.S_IMODE(found["worker"].st_mode) == 0o600
 
 
 async def test_a_gateway_with_another_master_key_does_not_start(tmp_path: Path) -> None:

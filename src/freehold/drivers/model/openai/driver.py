@@ -25,6 +25,7 @@ CONNECT_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 120.0
 MAX_ERROR: Final = 4_096
 MAX_ANSWER: Final = 32 << 20
+MAX_EVENT: Final = 4 << 20
 SHOWN: Final = 300
 LONGEST_WAIT: Final = 3_600.0
 _AGAIN: Final = frozenset({408, 409, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -81,7 +82,11 @@ class OpenAiModels(ModelDriver):
 
     async def _chat(self, call: ModelCall) -> ModelReply:
         request = dict(call.body) | {"model": call.model, "stream": True, "stream_options": {"include_usage": True}}
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream, application/json",
+            "Accept-Encoding": "identity",  # what is packed comes in lumps, and may unpack to anything
+        }
         if call.credential:
             headers["Authorization"] = f"Bearer {call.credential.reveal()}"
         url = str(call.config["base_url"]).rstrip("/") + "/chat/completions"
@@ -204,6 +209,8 @@ class _Events:
 
     def fed(self, chunk: bytes) -> list[bytes]:
         *lines, self.rest = (self.rest + chunk).split(b"\n")
+        if len(self.rest) + sum(map(len, self.data)) > MAX_EVENT:
+            raise malformed("one of its events is too long")
         found = []
         for line in lines:
             text = line.removesuffix(b"\r")
