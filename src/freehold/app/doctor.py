@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold.app.readiness import health
+from freehold.app.spawning import obstacles
 from freehold.app.users import apart
 from freehold.core.errors import FreeholdError
 from freehold.settings import Settings
@@ -26,7 +26,6 @@ OLDEST_PYTHON: Final = (3, 11)
 SANDBOX_PYTHON: Final = "/usr/bin/python3"
 SPARE_MB: Final = 200
 """Free space below which a start is not worth trying."""
-TRIAL: Final = ("--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +73,14 @@ def _sandbox(settings: Settings) -> Iterator[Finding]:
         remedy="" if program else "Install it: apt-get install bubblewrap",
     )
     if program:
-        yield _namespaces(program)
+        yield _namespaces(settings)
     yield _interpreter()
 
 
-def _namespaces(program: str) -> Finding:
-    done = subprocess.run([program, *TRIAL], capture_output=True, text=True, check=False)  # noqa: S603 - words of ours
-    said = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-    return Finding(
-        name="user namespaces",
-        ok=done.returncode == 0,
-        found="allowed" if done.returncode == 0 else said,
-        remedy=""
-        if done.returncode == 0
-        else "Allow them: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
-        "(in a container: run it with --security-opt seccomp=unconfined, or start as root on the host)",
-    )
+def _namespaces(settings: Settings) -> Finding:
+    for obstacle in obstacles(settings):
+        return Finding(name="user namespaces", ok=False, found=obstacle.what, remedy=obstacle.remedy)
+    return Finding(name="user namespaces", ok=True, found="a sandbox can be made")
 
 
 def _interpreter() -> Finding:

@@ -6,7 +6,6 @@ in order. It carries no traffic; as root it also makes the sandboxes, because th
 """
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import signal
@@ -21,6 +20,7 @@ from typing import Any, Final, TextIO
 
 from freehold.app import mounts
 from freehold.app.readiness import health
+from freehold.app.spawning import demand_sandboxes, spawning
 from freehold.app.supervising import Program, Supervisor
 from freehold.app.users import PROCESSES, Users, alone, apart, command, lay_out
 from freehold.core.errors import Conflict, FreeholdError, Unavailable
@@ -64,9 +64,11 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
     Run the platform until it is told to stop.
 
     `announce` gets `{address, data, pids}` once all answer, `say` each line of each process.
-    Raises `Conflict` (`already_running`) if the data folder has a platform already.
+    Raises `Conflict` (`already_running`) if the data folder has a platform already, and `Unavailable`
+    (`no_sandboxes`) where this machine cannot make a sandbox.
     """
     os.umask(0o077)
+    demand_sandboxes(settings)
     users = apart(settings) if os.geteuid() == 0 else alone()
     lay_out(settings.data, users)
     with only_one(settings.data / "run" / LOCK):
@@ -77,7 +79,8 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
             operator_hash=hashed(ensure_operator_key(settings.data)),
             notes=notes,
         )
-        asyncio.run(_run(ground, announce=announce, say=say))
+        with spawning(settings, users):
+            asyncio.run(_run(ground, announce=announce, say=say))
 
 
 @contextmanager
@@ -163,7 +166,7 @@ def programs(ground: Ground) -> list[Program]:
 async def _run(ground: Ground, *, announce: Announce, say: Say) -> None:
     for line in ground.notes:
         say("up", line)
-    async with _spawning(ground), _stop_asked() as stop:
+    async with _stop_asked() as stop:
         supervisor = Supervisor(programs(ground), say=say)
         supervisor.start()
         try:
@@ -236,10 +239,3 @@ async def _stop_asked() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-@asynccontextmanager
-async def _spawning(ground: Ground) -> AsyncIterator[None]:
-    """Make sandboxes for the worker while the block lasts, where the worker may not."""
-    with contextlib.nullcontext():
-        yield

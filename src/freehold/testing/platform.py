@@ -76,7 +76,7 @@ class LocalPlatform:
         found = {}
         for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
             words = _words(child)
-            if words[1:3] == ["-m", "freehold"] and len(words) > 3:  # noqa: PLR2004 - python -m freehold NAME
+            if words[1:3] == ["-m", "freehold"] and len(words) > 3:
                 found[words[3]] = int(child)
         return found
 
