@@ -96,7 +96,7 @@ class BreaksOff(Inbox):
     broke = False
 
     @override
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if not self.broke:
             self.broke = True
             server.transport.abort()
@@ -163,6 +163,13 @@ async def test_a_reply_is_delivered_signed_and_once(tmp_path: Path) -> None:
     assert json.loads(body) == {"a": 1}
     assert caught.value.status == 401
     verifier(FakeClock().now)(Credential(SECRET), headers, body)
+
+
+async def test_many_who_ask_at_once_get_one_delivery(tmp_path: Path) -> None:
+    async with hooked(tmp_path) as (kit, hook):
+        outcomes = await asyncio.gather(*(kit.worker.deliver(**delivery()) for _ in range(20)))
+    assert {outcome.state for outcome in outcomes} == {EffectState.DONE}
+    assert len(hook.received) == 1
 
 
 async def test_a_delivery_that_broke_off_is_tried_again_under_the_same_id(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.errors import Conflict, Denied, FreeholdError, Invalid, Unavailable
+from freehold.gateway.tables import epochs
 from freehold.testing.providers import Fails, Hangs, Provider, Reply, Says, Sends, provider
 from tests.gateways import RUN, TENANT, Kit, running, said, work
 
@@ -166,6 +168,32 @@ async def test_a_call_goes_on_when_whoever_asked_has_hung_up(tmp_path: Path) -> 
         reply = await kit.worker.chat(work(epoch=2), **ASK)
     assert reply.text == "Hi"
     assert len(scripted.requests) == 1
+
+
+async def test_a_newer_owner_who_joins_a_call_shuts_the_older_one_out(tmp_path: Path) -> None:
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def gate(_number: int) -> None:
+        arrived.set()
+        await go.wait()
+
+    async with connected(tmp_path, Says(pieces=["Hi"], gate=gate)) as (kit, scripted):
+        older = asyncio.create_task(kit.worker.chat(work(epoch=1), **ASK))
+        await arrived.wait()
+        newer = asyncio.create_task(kit.worker.chat(work(epoch=2), **ASK))
+        while (await stored_epoch(kit)) != 2:
+            pass
+        go.set()
+        assert await older == await newer
+        for refused in (ASK, ASK | {"key": f"{RUN}/1/2/0"}):
+            with pytest.raises(Conflict) as caught:
+                await kit.worker.chat(work(epoch=1), **refused)
+            assert caught.value.code == "stale_epoch"
+    assert len(scripted.requests) == 1
+
+
+async def stored_epoch(kit: Kit) -> int | None:
+    return await kit.gateway.keep.read(lambda tx: tx.execute(select(epochs.c.epoch)).scalar())
 
 
 async def test_who_joins_late_hears_it_from_the_beginning(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ open, and then listens on two sockets until it is told to stop.
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +22,7 @@ from typing_extensions import override
 
 from freehold import failpoints
 from freehold.app.clock import SystemClock
+from freehold.app.closing import close_off
 from freehold.core.clock import Clock
 from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
@@ -33,7 +35,7 @@ from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
 from freehold.gateway.keeping import Keep
-from freehold.gateway.listening import alone, close_off, listen
+from freehold.gateway.listening import alone, listen
 from freehold.gateway.models import Models
 from freehold.gateway.prices import Prices
 from freehold.gateway.web_socket import web_edge
@@ -154,6 +156,7 @@ async def serve(settings: Settings) -> None:
 
 def main(settings: Settings) -> None:
     """Run the gateway process."""
+    os.umask(0o077)  # whatever is made here is nobody else's
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,9 +1,7 @@
-"""The gateway's place: one process at a time, two sockets whose owners are who may ask, nothing to be read from outside."""
+"""The gateway's place: one process at a time at its store, and two sockets whose owners are who may ask."""
 
-import ctypes
 import fcntl
 import os
-import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +11,8 @@ from typing import Final
 from freehold.core.errors import Conflict
 
 BACKLOG: Final = 1024
-_PR_SET_DUMPABLE: Final = 4
 _OWN: Final = 0o600
 _SHARED: Final = 0o660
-
-
-def close_off() -> None:
-    """Leave no core file and let no other process of this user look into our memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 @contextmanager
