@@ -62,9 +62,9 @@ def test_arguments_that_are_no_object_are_not_sent_back_to_the_provider() -> Non
     assert shown[0]["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
-def test_an_attachment_is_named() -> None:
+def test_an_attachment_is_named_by_where_it_lies() -> None:
     shown = messages([part(Role.USER, text="see", attachments=[{"name": "a.pdf"}])])
-    assert shown[0]["content"] == "see\n[attached: a.pdf]"
+    assert shown[0]["content"] == "see\n[attached: attachments/a.pdf]"
 
 
 def test_a_tool_of_a_connection_goes_by_a_name_that_providers_allow() -> None:

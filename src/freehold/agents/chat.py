@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from freehold.agents.context import text_of
+from freehold.agents.furnishing import FOLDER
 from freehold.agents.sources import ToolSpec
 from freehold.core.parts import Part, Role
 
@@ -77,8 +78,8 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(content: dict[str, Any]) -> str:
-    names = [str(attached.get("name", "a file")) for attached in content.get("attachments") or ()]
-    return "\n".join([str(content["text"]), *(f"[attached: {name}]" for name in names)])
+    names = [attached["name"] for attached in content.get("attachments") or ()]
+    return "\n".join([str(content["text"]), *(f"[attached: {FOLDER}/{name}]" for name in names)])
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
