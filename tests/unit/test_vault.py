@@ -101,8 +101,21 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: bytes) -> Non
     assert caught.value.code == "key_file_bad"
 
 
-def test_a_link_in_the_place_of_the_key_is_not_followed(tmp_path: Path) -> None:
-    master_key(tmp_path / "real.key")
+def test_a_key_file_may_be_handed_in_by_a_link_but_what_it_leads_to_must_be_closed(tmp_path: Path) -> None:
+    key = master_key(tmp_path / "real.key")
     (tmp_path / "master.key").symlink_to(tmp_path / "real.key")
-    with pytest.raises(OSError, match="symbolic"):
+    assert master_key(tmp_path / "master.key") == key
+    (tmp_path / "real.key").chmod(0o644)
+    with pytest.raises(Denied):
         master_key(tmp_path / "master.key")
+
+
+@pytest.mark.parametrize("path", ["folder", "loop", "file/master.key", "dangling"])
+def test_a_key_file_that_cannot_be_read_is_a_clear_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "master.key")
+    with pytest.raises(Denied) as caught:
+        master_key(tmp_path / path)
+    assert caught.value.code == "key_file_unreadable"

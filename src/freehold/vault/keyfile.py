@@ -20,14 +20,14 @@ def master_key(path: Path) -> bytes:
 
     Raises `Denied` where others may read the file or where it is no key: the gateway must not start then.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        with contextlib.suppress(FileExistsError):  # another gateway made it this moment: theirs counts
-            _make(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        key = file.read(Aead.KEY_SIZE + 1)
+    try:
+        found, key = _read(path)
+    except OSError as error:
+        raise Denied(
+            f"The key file {path} cannot be read or made.",
+            code="key_file_unreadable",
+            remedy="Let the user of the gateway read it, and write to its folder at the first start.",
+        ) from error
     if found.st_mode & _BARE or found.st_uid not in {os.geteuid(), 0}:
         raise Denied(
             f"The key file {path} can be read by others.",
@@ -41,6 +41,16 @@ def master_key(path: Path) -> bytes:
             remedy="Put the right file back from where you keep it; without it no secret can be opened.",
         )
     return key
+
+
+def _read(path: Path) -> tuple[os.stat_result, bytes]:
+    """Return what `path` is and holds; a link is followed, because that is how clusters hand secrets in."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another gateway made it this moment: theirs counts
+            _make(path)
+    with path.open("rb") as file:
+        return os.fstat(file.fileno()), file.read(Aead.KEY_SIZE + 1)
 
 
 def _make(path: Path) -> None:
