@@ -1,26 +1,18 @@
 """How a turn goes, with everything around it in memory."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from freehold.core.effects import Effect, EffectState, Outcome, Verdict
-from freehold.core.errors import Denied, Invalid, Unavailable
+from freehold.core.effects import Effect, EffectState
+from freehold.core.errors import Unavailable
 from freehold.core.parts import Origin
 from freehold.core.runs import WaitsFor
 from freehold.gateway.client import ChatReply
-from freehold.runs.endings import Done, Fail, Park
+from freehold.runs.endings import Done, Park
 from freehold.testing.gateways import reply_of
 from freehold.testing.guests import printing
-from freehold.testing.segments import Died
-from tests.turns import ATTEMPTS, set_up
-
-AWAY = Unavailable("The gateway is away.", code="gateway_away", after=0.5)
-
-
-def busy(after: float) -> Unavailable:
-    return Unavailable("Too many requests.", code="provider_busy", after=after)
+from tests.turns import set_up
 
 
 async def test_an_answer_ends_the_run_and_its_words_were_streamed() -> None:
@@ -177,193 +169,6 @@ class TestDelegating:
         assert delegated.waits_for is WaitsFor.CHILD
         played.stage.child_ended(delegated.children[0].call, output="t")
         assert await played.stage.resume(delegated) == Done("Done.")
-
-
-class TestRepeating:
-    """A worker dies; another one begins the segment again."""
-
-    async def test_recorded_steps_are_read_back_and_nobody_is_asked_again(self) -> None:
-        played = set_up(
-            [[("shell", {"command": "date"})], "It is today."],
-            tools={"shell": "allow"},
-            commands={"date": printing("today")},
-        )
-        played.stage.journal.dies_at = "run_1/1/2/0"
-        with pytest.raises(Died):
-            await played.stage.say("date?")
-        assert await played.stage.again() == Done("It is today.")
-        assert played.stage.journal.begun == ["run_1/1/1/0", "run_1/1/1/1", "run_1/1/2/0", "run_1/1/2/0"]
-        assert len(played.gateway.asked) == 2
-        assert played.guest.ran == ["date"]
-
-    async def test_a_reply_that_is_streamed_again_is_reset_first(self) -> None:
-        played = set_up(["Hello you"])
-        played.stage.journal.dies_at = "run_1/1/1/0"
-        with pytest.raises(Died):
-            await played.stage.say("hi")
-        played.stage.journal.shown.clear()
-        await played.stage.again()
-        assert played.stage.journal.shown[0] == ("reset", {"key": "run_1/1/1/0"})
-
-    async def test_a_command_whose_end_nobody_saw_is_not_run_again(self) -> None:
-        played = set_up([[("shell", {"command": "deploy"})], "I shall look."], tools={"shell": "allow"})
-        played.guest.begin("run_1/1/1/1")
-        await played.stage.say("deploy")
-        assert played.guest.ran == []
-        (told,) = played.results()
-        assert isinstance(told, dict)
-        assert "interrupted" in told
-        assert played.gateway.effects["run_1/1/1/1"].state is EffectState.UNKNOWN
-
-    @pytest.mark.parametrize("reported", [True, False])
-    async def test_a_deletion_that_happened_before_the_death_is_a_success(self, *, reported: bool) -> None:
-        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "allow"})
-        played.stage.journal.dies_at = "run_1/1/1/1"
-        played.guest.files["a"] = b"x"
-        with pytest.raises(Died):
-            await played.stage.say("delete a")
-        if not reported:
-            played.gateway.effects["run_1/1/1/1"] = Outcome(
-                state=EffectState.OPEN, hash=played.gateway.effects["run_1/1/1/1"].hash
-            )
-        assert await played.stage.again() == Done("Gone.")
-        assert played.results() == ["a is deleted."]
-
-    async def test_an_effect_of_a_connection_happens_once(self) -> None:
-        played = set_up([[("crm.add", {"name": "Ann"})], "Added."], tools={"crm.add": "allow"})
-        played.stage.journal.dies_at = "run_1/1/1/1"
-        with pytest.raises(Died):
-            await played.stage.say("add Ann")
-        assert await played.stage.again() == Done("Added.")
-        assert played.gateway.performed == ["run_1/1/1/1"]
-        assert played.results() == [{"ok": True}]
-
-    async def test_a_question_that_was_put_before_the_death_is_put_once(self) -> None:
-        played = set_up([[("delete_file", {"path": "a"})]], tools={"delete_file": "ask"})
-        played.stage.journal.dies_at = "run_1/1/1/1"
-        with pytest.raises(Died):
-            await played.stage.say("delete a")
-        ending = await played.stage.again()
-        assert isinstance(ending, Park)
-        assert [question.key for question in ending.questions] == ["run_1/1/1/1"]
-
-    async def test_a_resumed_segment_that_is_repeated_goes_the_same_way(self) -> None:
-        played = set_up([[("delete_file", {"path": "a"})], "Gone."], tools={"delete_file": "ask"})
-        played.guest.files["a"] = b"x"
-        ending = await played.stage.say("delete a")
-        played.gateway.approve("run_1/1/1/1")
-        played.stage.journal.dies_at = "run_1/2/1/0"
-        with pytest.raises(Died):
-            await played.stage.resume(ending, approve=True)
-        assert await played.stage.again() == Done("Gone.")
-        assert played.stage.journal.begun.count("run_1/1/1/1/2") == 1
-
-
-class TestFailing:
-    async def test_a_busy_provider_is_asked_again_after_the_time_it_names(self) -> None:
-        played = set_up([busy(3), "Here I am."])
-        before = played.stage.clock.now()
-        assert await played.stage.say("hi") == Done("Here I am.")
-        assert (played.stage.clock.now() - before).total_seconds() == 3
-        assert list(played.stage.journal.steps) == ["run_1/1/1/0", "run_1/1/2/0"]
-
-    async def test_pauses_double(self) -> None:
-        played = set_up([busy(0), busy(0), "Here I am."])
-        before = played.stage.clock.now()
-        await played.stage.say("hi")
-        assert (played.stage.clock.now() - before).total_seconds() == 1.5
-
-    async def test_after_the_last_attempt_the_run_fails_with_the_providers_code(self) -> None:
-        played = set_up([busy(0)] * ATTEMPTS)
-        ending = await played.stage.say("hi")
-        assert isinstance(ending, Fail)
-        assert ending.code == "provider_busy"
-        assert ending.remedy
-
-    async def test_a_long_pause_parks_the_run(self) -> None:
-        played = set_up([busy(60), "Here I am."])
-        ending = await played.stage.say("hi")
-        assert isinstance(ending, Park)
-        assert ending.waits_for is WaitsFor.OUTAGE
-        assert ending.wake_at is not None
-        assert (ending.wake_at - played.stage.clock.now()).total_seconds() == 60
-        assert await played.stage.resume(ending) == Done("Here I am.")
-
-    @pytest.mark.parametrize(
-        ("error", "code"),
-        [
-            (Denied("Wrong key.", code="provider_refused"), "provider_refused"),
-            (Invalid("No such model.", code="unknown_model"), "unknown_model"),
-        ],
-    )
-    async def test_what_no_repeat_can_mend_fails_at_once(self, error: Denied | Invalid, code: str) -> None:
-        played = set_up([error, "never said"])
-        ending = await played.stage.say("hi")
-        assert isinstance(ending, Fail)
-        assert ending.code == code
-
-    async def test_a_gateway_that_is_started_anew_is_waited_for_and_costs_no_attempt(self) -> None:
-        played = set_up([[("shell", {"command": "date"})], "today"], tools={"shell": "allow"})
-        played.gateway.away = [AWAY] * 20
-        assert await played.stage.say("hi") == Done("today")
-        assert [key for key in played.stage.journal.steps if key.endswith("/0")] == ["run_1/1/1/0", "run_1/1/2/0"]
-
-    async def test_a_gateway_that_stays_away_parks_the_run_and_nothing_is_told_to_the_model(self) -> None:
-        played = set_up([[("crm.add", {"name": "Ann"})], "Added."], tools={"crm.add": "allow"})
-
-        def vanish(body: dict[str, Any]) -> ChatReply:
-            played.gateway.away = [AWAY] * 100
-            return reply_of([("crm.add", {"name": "Ann"})])
-
-        played.gateway.lines[0] = vanish
-        ending = await played.stage.say("add Ann")
-        assert isinstance(ending, Park)
-        assert ending.waits_for is WaitsFor.OUTAGE
-        assert played.results() == []
-        played.gateway.away = []
-        assert await played.stage.resume(ending) == Done("Added.")
-        assert played.gateway.performed == ["run_1/1/1/1"]
-
-    async def test_a_model_that_never_comes_to_an_end_is_stopped(self) -> None:
-        played = set_up([[("list_files", {})]] * 300, tools={"list_files": "allow"})
-        ending = await played.stage.say("go in circles")
-        assert isinstance(ending, Fail)
-        assert ending.code == "too_many_steps"
-        assert len(played.gateway.asked) == 200
-
-    async def test_a_cancelled_run_takes_no_further_step(self) -> None:
-        played = set_up(["never said"])
-        played.stage.journal.over = True
-        with pytest.raises(asyncio.CancelledError):
-            await played.stage.say("hi")
-        assert played.gateway.asked == []
-        assert played.sandboxes.rested == ["run_1"]
-
-    @pytest.mark.parametrize("calls_first", [False, True], ids=["in the model call", "in the tool call"])
-    async def test_a_cancelled_call_in_flight_ends_at_once(self, *, calls_first: bool) -> None:
-        held = asyncio.Event()
-
-        def calls(body: dict[str, Any]) -> ChatReply:
-            played.gateway.held = held
-            return reply_of([("crm.add", {})])
-
-        played = set_up([calls], tools={"crm.add": "allow"})
-        if not calls_first:
-            played.gateway.held = held
-        task = asyncio.ensure_future(played.stage.say("hi"))
-        await asyncio.wait_for(played.gateway.waiting.wait(), timeout=5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, timeout=1)
-        assert played.sandboxes.rested == ["run_1"]
-
-    async def test_a_question_that_reads_differently_after_an_update_is_asked_anew(self) -> None:
-        played = set_up(["first", "second"])
-        played.stage.journal.dies_at = "run_1/1/1/0"
-        with pytest.raises(Died):
-            await played.stage.say("hi")
-        played.stage.version.spec.tools["shell"] = Verdict.ALLOW
-        assert await played.stage.again() == Done("second")
 
 
 class TestTools:
