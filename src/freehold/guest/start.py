@@ -21,6 +21,7 @@ def main(line: int, root: str, limits: dict[str, int]) -> None:
     root = os.path.realpath(root)
     os.chdir(root)
     os.umask(0o022)
+    os.environ.pop("PWD", None)  # noqa: TID251 - bubblewrap leaves it; commands get what they were promised and no more
     for name, limit in limits.items():
         # Hard limits: nobody inside has the capability to raise them again.
         resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (limit, limit))

@@ -1,7 +1,6 @@
 """What every runtime driver must do with the files of a workspace; part of the suite for runtimes."""
 
 import asyncio
-from abc import ABC
 from typing import Final
 
 import pytest
@@ -17,7 +16,7 @@ async def shell(guest: Guest, script: str, *, timeout: float = 60.0, cap: int = 
     return await guest.run(["sh", "-c", script], timeout=timeout, cap=cap)
 
 
-class WorkspaceContract(ABC):
+class WorkspaceContract:
     """The half of the suite that needs nothing but a guest."""
 
     async def test_what_was_written_can_be_read_and_is_what_commands_see(self, guest: Guest) -> None:

@@ -44,7 +44,8 @@ class Kept:
     reason: FreeholdError | None = None
     full: bool = False
     """It was started in a workspace that is too full, to tidy up."""
-    room: int = 0
+    room: tuple[int, int] = (0, 0)
+    """Bytes and files the disk had room for when the workspace was measured last."""
     measure_at: float = 0.0
 
     def kill(self, reason: FreeholdError | None = None) -> None:
@@ -139,11 +140,11 @@ def _remove(cgroup: Cgroup) -> None:
 
 def _measure(kept: Kept, now: float) -> None:
     disk = os.fstatvfs(kept.workspace)
-    room = disk.f_bavail * disk.f_frsize
-    limit = kept.spec.limits.disk_mb << 20
-    if now < kept.measure_at and kept.room - room < limit // 8:
+    room = (disk.f_bavail * disk.f_frsize, disk.f_favail)
+    most = Most(kept.spec.limits.disk_mb << 20, kept.spec.limits.files)
+    grown = kept.room[0] - room[0] > most.bytes // 8 or kept.room[1] - room[1] > most.files // 8
+    if now < kept.measure_at and not grown:
         return
-    most = Most(limit, kept.spec.limits.files)
     began = time.monotonic()
     too_much = excess(kept.workspace, most)
     took = time.monotonic() - began
