@@ -120,9 +120,9 @@ def test_a_child_does_what_was_delegated(desk: Desk) -> None:
 
 
 def test_a_webhook_is_answered_by_a_webhook(desk: Desk) -> None:
-    desk.settle("hooks")
+    desk.settle("hooked")
     with mailbox() as box:
-        path = desk.channel("hooks", "ada", box.url)
+        path = desk.channel("hooked", "ada", box.url)
         first = desk.hook(path, "run: echo hooked", key="one")["message"]["id"]
         assert desk.hook(path, "run: echo hooked", key="one")["message"]["id"] == first
         until(lambda: box.about(first), why="the reply")

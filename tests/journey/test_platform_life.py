@@ -30,8 +30,8 @@ def test_a_taken_port_is_said_and_nothing_keeps_running(platform: LocalPlatform,
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert refused.returncode == 1
-    assert "port_taken" in refused.stderr
-    assert json.loads(refused.stdout)["code"] == "not_started"
+    assert json.loads(refused.stdout)["code"] == "port_taken"
+    assert "FREEHOLD_ADDRESS" in refused.stderr
 
 
 def test_the_doctor_finds_this_machine_fit(platform: LocalPlatform) -> None:

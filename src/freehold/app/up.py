@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from freehold.app import mounts
+from freehold.app.address import bound
 from freehold.app.readiness import health
 from freehold.app.spawning import demand_sandboxes, spawning
 from freehold.app.supervising import Program, Supervisor
@@ -30,7 +31,9 @@ from freehold.tenants.operator import FILE, ensure_operator_key
 
 READY_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 0.05
+OK: Final = 200
 LOCK: Final = "up.lock"
+WORKER: Final = "worker.sock"
 ADDRESS: Final = "address"
 PATIENCE: Final = {"web": 3.0, "worker": 4.0, "gateway": 2.5}
 """Seconds each process gets to stop by itself."""
@@ -65,13 +68,15 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
 
     `announce` gets `{address, data, pids}` once all answer, `say` each line of each process.
     Raises `Conflict` (`already_running`) if the data folder has a platform already, and `Unavailable`
-    (`no_sandboxes`) where this machine cannot make a sandbox.
+    (`no_sandboxes`) where this machine cannot make a sandbox, `Invalid` (`port_taken`) where somebody else listens.
     """
     os.umask(0o077)
     demand_sandboxes(settings)
     users = apart(settings) if os.geteuid() == 0 else alone()
     lay_out(settings.data, users)
     with only_one(settings.data / "run" / LOCK):
+        _clear(settings.data / "run")
+        bound(settings.address).close()
         users, notes = _way_in(settings, users)
         ground = Ground(
             settings=settings,
@@ -103,6 +108,12 @@ def _take(file: TextIO, path: Path) -> None:
             code="already_running",
             remedy="Use that one, stop it first, or set FREEHOLD_DATA and FREEHOLD_ADDRESS for a second one.",
         ) from error
+
+
+def _clear(run: Path) -> None:
+    """Remove the sockets that a platform without an end left behind, so that a socket means somebody is there."""
+    for path in run.glob("*.sock"):
+        path.unlink(missing_ok=True)
 
 
 def _way_in(settings: Settings, users: Users) -> tuple[Users, tuple[str, ...]]:
@@ -193,7 +204,7 @@ async def _first(answered: asyncio.Task[None], stop: asyncio.Event) -> None:
 async def _answering(ground: Ground, supervisor: Supervisor) -> None:
     """Return once everything answers; raise what stands in the way."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + READY_SECONDS
+    until, worker = loop.time() + READY_SECONDS, ground.settings.data / "run" / WORKER
     while loop.time() < until:
         if supervisor.refusal.done():
             name = supervisor.refusal.result().name
@@ -203,8 +214,8 @@ async def _answering(ground: Ground, supervisor: Supervisor) -> None:
                 status=503,
                 remedy="Mend what it names and start again; `freehold doctor` looks at everything.",
             )
-        said = await health(ground.settings.address)
-        if said and said["status"] == 200:  # noqa: PLR2004
+        said = await health(ground.settings.address) if worker.exists() else None  # its last sign may be a dead one's
+        if said and said["status"] == OK:
             supervisor.ready()
             return
         await asyncio.sleep(ASK_SECONDS)
