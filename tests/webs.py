@@ -27,9 +27,11 @@ from freehold.gateway.client import WebGateway
 from freehold.runs.aftermath import end
 from freehold.runs.engine import Engine, Ticket
 from freehold.settings import Settings
+from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.tenants import creating, keys
 from freehold.testing.clock import FakeClock
+from freehold.testing.objects import MemoryObjects
 from freehold.web.building import build
 from freehold.web.state import State
 from freehold.web.tail import Tail
@@ -215,6 +217,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
     """Put the application together over `data`."""
     clock, engine, nudge = FakeClock(), QuietEngine(), QuietNudge()
     fake = FakeGateway()
+    objects = MemoryObjects()
     stated = Settings(data=data, **settings)
     store = Store(open_database(stated))
     state = State(
@@ -227,6 +230,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         tail=Tail(store),
         worker=nudge,
         channels={"webhook": WebhookChannel()},
+        files=lambda tenant: TenantFiles(objects, tenant),
         operator_hash=keys.hashed(OPERATOR),
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)

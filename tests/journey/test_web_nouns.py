@@ -1,5 +1,6 @@
 """What one can do with messages, runs and approvals over the API, step by step."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,27 @@ def test_a_message_is_followed_from_queued_to_answered(web: Web, api: TestClient
     web.move(tenant, shown["run"]["id"], RunEvent.FINISH, output="hello")
     answered = api.get(place).json()
     assert (answered["message"]["state"], answered["reply"]) == ("answered", {"text": "hello"})
+
+
+def test_files_come_with_a_message_and_are_kept_once(web: Web, api: TestClient) -> None:
+    files = [{"name": "a.txt", "content": "aGVsbG8=", "type": "text/plain"}]
+    sent = [api.post(MESSAGES, json={"text": "look", "attachments": files}, headers={"Idempotency-Key": "k"})] * 2
+    assert sent[0].json()["message"]["attachments"] == [{"name": "a.txt", "type": "text/plain", "size": 5}]
+    assert sent[1].json()["message"]["id"] == sent[0].json()["message"]["id"]
+    with web.state.store.read() as platform:
+        tenant = platform.tenants.find("acme")
+    with web.state.store.tenant(tenant.id).read() as scope:
+        (kept,) = scope.talk.message(sent[0].json()["message"]["id"]).attachments
+    assert asyncio.run(web.state.files(tenant.id).get(kept["file"])) == b"hello"
+
+
+@pytest.mark.parametrize("attached", [{}, {"name": "../a", "content": ""}, {"name": "a", "content": "!"}])
+def test_a_file_that_cannot_be_right_is_refused_with_its_message(
+    web: Web, api: TestClient, attached: dict[str, str]
+) -> None:
+    answer = api.post(MESSAGES, json={"text": "look", "attachments": [attached]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_attachment")
+    assert web.engine.submitted == []
 
 
 def test_a_failure_is_told_with_its_code(web: Web, api: TestClient) -> None:

@@ -6,11 +6,9 @@ then its streams end first, so that nobody holds it up.
 """
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
@@ -21,18 +19,21 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from freehold import failpoints
+from freehold.app.address import bound
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import open_database, reserve_of
 from freehold.app.engine import open_engine
 from freehold.core.clock import Clock
-from freehold.core.errors import FreeholdError, Invalid
+from freehold.core.errors import FreeholdError
 from freehold.core.ids import Ids
 from freehold.drivers.channel.webhook import WebhookChannel
+from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WebGateway
 from freehold.runs.nudging import Nudge, listen
 from freehold.settings import Settings
 from freehold.store.db import hold_reserve
+from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 from freehold.tenants.keys import hashed
@@ -43,7 +44,6 @@ from freehold.web.tail import Tail
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 2048
 GRACE_SECONDS: Final = 5
 RESERVE_SECONDS: Final = 30.0
 
@@ -58,33 +58,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bound(address: str) -> socket.socket:
-    """Return a socket that listens at `address`; raise `Invalid` (`port_taken`, `bad_address`) where it cannot."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-    except (OSError, ValueError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            raise Invalid(
-                f"Another program listens at {address}.",
-                code="port_taken",
-                remedy="Stop it, or choose another address with FREEHOLD_ADDRESS=127.0.0.1:7071.",
-            ) from error
-        raise Invalid(
-            f"Nobody can listen at {address}.",
-            code="bad_address",
-            remedy="Set FREEHOLD_ADDRESS to host:port with an address of this machine.",
-        ) from error
-
-
 @asynccontextmanager
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[State, FastAPI]]:
     """Give the application over `settings.data`, its tail following and its nudges heard."""
     database = await in_thread(open_database, settings)
     store, run = Store(database), settings.data / "run"
     gateway, worker, tail = WebGateway(run / "gateway-web.sock"), Nudge(run / "worker.sock"), Tail(store)
+    objects = FolderObjects(settings.data / "tenants")
     state = State(
         settings=settings,
         store=store,
@@ -95,6 +75,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         tail=tail,
         worker=worker,
         channels=MappingProxyType({"webhook": WebhookChannel()}),
+        files=lambda tenant: TenantFiles(objects, tenant),
         operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
     )
     following = asyncio.create_task(tail.follow())
@@ -132,7 +113,7 @@ def main(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
-    loops = uvicorn.Config("", loop="auto").get_loop_factory()  # uvloop's
+    loops = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()  # uvloop's
     with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(serve(settings))
 

@@ -5,6 +5,7 @@ Whoever is told "accepted" was told after that transaction; whoever was not may 
 the same key and gets the same message.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class Arrival:
     origin: Origin
     sender: str = ""
     attachments: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    """As `attaching` keeps them."""
     conversation: str | None = None
     channel: str | None = None
     thread: str | None = None
@@ -75,7 +77,7 @@ def accept(scope: Scope, engine: Engine, arrival: Arrival, *, limits: Limits, id
     Raises `Invalid` for a blank (`blank_message`) or an oversized (`too_large`, 413) message, `NotFound` for
     an agent or conversation that is not there, `Conflict` (`key_reused`) for another request under a used key.
     """
-    _check(arrival, limits)
+    check(arrival.text, arrival.attachments, limits)
     agent = scope.agents.find(arrival.agent)
     known = scope.idempotency.made(arrival.place, arrival.key, arrival.digest()) if arrival.key else None
     if known is not None:
@@ -114,11 +116,12 @@ def accept(scope: Scope, engine: Engine, arrival: Arrival, *, limits: Limits, id
     return Accepted(message=message, run=run, fresh=True)
 
 
-def _check(arrival: Arrival, limits: Limits) -> None:
-    if not arrival.text.strip() and not arrival.attachments:
+def check(text: str, attachments: Sequence[Mapping[str, Any]], limits: Limits) -> None:
+    """Raise `Invalid` for a message that says nothing (`blank_message`) or too much (`too_large`, 413)."""
+    if not text.strip() and not attachments:
         raise Invalid("The message says nothing.", code="blank_message", remedy="Send some text.")
-    size = len(canonical(list(arrival.attachments))) if arrival.attachments else 0
-    if size + len(arrival.text.encode("utf-8", "replace")) > limits.message_bytes:
+    size = len(canonical(list(attachments))) if attachments else 0
+    if size + len(text.encode("utf-8", "replace")) > limits.message_bytes:
         raise Invalid(
             f"A message has at most {limits.message_bytes} bytes.",
             code="too_large",

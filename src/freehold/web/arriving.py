@@ -1,5 +1,7 @@
 """What is said to an agent, by whatever way: written down, committed, and a worker nudged."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Header
@@ -7,8 +9,10 @@ from fastapi import Header
 from freehold.core.messages import Message, MessageState
 from freehold.core.runs import Run, RunState
 from freehold.failpoints import reach
-from freehold.ingress.accepting import Accepted, Arrival, accept
+from freehold.ingress.accepting import Accepted, Arrival, accept, check
+from freehold.ingress.attaching import attach
 from freehold.store.scope import Scope, Tenancy
+from freehold.store.threads import in_thread
 from freehold.web.state import State
 from freehold.web.views import moment
 
@@ -27,8 +31,18 @@ _CANCELLED: Final = {"code": "cancelled", "message": "The run was cancelled.", "
 Traceparent = Annotated[str, Header(max_length=200, description="W3C trace context that the run carries on.")]
 
 
-def take_in(state: State, tenancy: Tenancy, arrival: Arrival) -> Accepted:
-    """Accept `arrival`; once this returns it is durable, and a worker has been told."""
+async def arrived(
+    state: State, tenancy: Tenancy, arrival: Arrival, attachments: Sequence[Mapping[str, Any]] = ()
+) -> Accepted:
+    """Accept `arrival` with its files; once this returns all is durable, and a worker has been told."""
+    if attachments:
+        check(arrival.text, attachments, state.limits)
+        kept = await attach(state.files(tenancy.tenant), attachments)
+        arrival = replace(arrival, attachments=kept)
+    return await in_thread(_take_in, state, tenancy, arrival)
+
+
+def _take_in(state: State, tenancy: Tenancy, arrival: Arrival) -> Accepted:
     with tenancy.write() as scope:
         accepted = accept(scope, state.engine, arrival, limits=state.limits, ids=state.ids, clock=state.clock)
         reach(WEB, "intent")
@@ -60,6 +74,10 @@ def told(scope: Scope, message: Message, run: Run) -> dict[str, Any]:
         },
         "run": {"id": run.id, "state": str(run.state), "version": run.version},
     }
+    if message.attachments:
+        shown["message"]["attachments"] = [
+            {name: attached[name] for name in ("name", "type", "size")} for attached in message.attachments
+        ]
     if run.waits_for is not None:
         shown["run"]["waits_for"] = str(run.waits_for)
     if run.state is RunState.DONE:

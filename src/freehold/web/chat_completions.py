@@ -22,7 +22,7 @@ from freehold.ingress.accepting import Arrival
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
 from freehold.web.access import IdempotencyKey, TheCaller, TheState, needs
-from freehold.web.arriving import WEB, Traceparent, take_in
+from freehold.web.arriving import WEB, Traceparent, arrived
 from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
 from freehold.web.state import State
@@ -73,7 +73,7 @@ async def complete(
         place="chat",
         key=key,
     )
-    accepted = await in_thread(take_in, state, tenancy, arrival)
+    accepted = await arrived(state, tenancy, arrival)
     reach(WEB, "acknowledged")
     if body.stream:
         pieces = _streamed(state, tenancy, accepted.run, body)

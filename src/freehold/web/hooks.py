@@ -12,7 +12,7 @@ from freehold.failpoints import reach
 from freehold.ingress.accepting import Arrival
 from freehold.store.threads import in_thread
 from freehold.web.access import TheState, needs_no_key
-from freehold.web.arriving import WEB, take_in
+from freehold.web.arriving import WEB, arrived
 from freehold.web.state import State
 
 router = APIRouter(tags=["hooks"])
@@ -39,14 +39,13 @@ async def deliver(
         by=f"channel:{found['id']}",
         origin=Origin.CHANNEL,
         sender=inbound.sender,
-        attachments=inbound.attachments,
         channel=found["id"],
         thread=inbound.thread,
         trace=request.headers.get("traceparent", ""),
         place=f"hooks/{found['id']}",
         key=key,
     )
-    accepted = await in_thread(take_in, state, state.store.tenant(tenant), arrival)
+    accepted = await arrived(state, state.store.tenant(tenant), arrival, inbound.attachments)
     message = accepted.message
     shown = {"message": {"id": message.id, "conversation": message.conversation}, "run": {"id": message.run}}
     reach(WEB, "acknowledged")

@@ -14,7 +14,7 @@ from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
 from freehold.web.access import Here, IdempotencyKey, InTenant, needs
 from freehold.web.agents import AgentName
-from freehold.web.arriving import WEB, Traceparent, take_in, told
+from freehold.web.arriving import WEB, Traceparent, arrived, told
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.problems import responses
 from freehold.web.views import Asked, ErrorView, Listed
@@ -32,9 +32,19 @@ class NewMessage(Asked):
 
     text: str
     attachments: list[dict[str, Any]] = Field(default=[], max_length=100)
+    """Files that come with it: `{name, content, type?}`, the content in base64."""
     conversation: str | None = None
     """The conversation it goes on with; none begins a new one."""
     sender: str = Field(default="", max_length=200)
+
+
+class Attached(BaseModel):
+    """A file that came with a message."""
+
+    name: str
+    type: str
+    size: int
+    """In bytes."""
 
 
 class MessageState(BaseModel):
@@ -48,6 +58,7 @@ class MessageState(BaseModel):
     text: str
     sender: str
     created_at: str
+    attachments: list[Attached] | None = None
 
 
 class MessageRun(BaseModel):
@@ -96,14 +107,13 @@ async def send_message(
         by=at.caller.actor,
         origin=Origin.MEMBER,
         sender=body.sender,
-        attachments=tuple(body.attachments),
         conversation=body.conversation,
         attended=True,
         trace=traceparent,
         place="messages",
         key=key,
     )
-    accepted = await in_thread(take_in, at.state, at.tenancy, arrival)
+    accepted = await arrived(at.state, at.tenancy, arrival, body.attachments)
     return await _answer(at, accepted.message, prefer)
 
 

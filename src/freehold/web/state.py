@@ -1,6 +1,6 @@
 """What the routes work with; the composition fills it in once per process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from freehold.ingress.accepting import Limits
 from freehold.ingress.channel import ChannelDriver
 from freehold.runs.engine import Engine
 from freehold.settings import Settings
+from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.web.tail import Tail
 
@@ -36,6 +37,8 @@ class State:
     tail: Tail
     worker: Nudge
     channels: Mapping[str, ChannelDriver]
+    files: Callable[[str], TenantFiles]
+    """Gives the files of the tenant with an id."""
     operator_hash: str
 
     @property
