@@ -4,7 +4,7 @@ from freehold.core.approvals import ApprovalState
 from freehold.core.clock import Clock
 from freehold.core.runs import FINAL, Run, RunEvent, RunState
 from freehold.runs.engine import Engine
-from freehold.runs.resuming import resume_if_free, signalled
+from freehold.runs.resuming import resume_if_free, signalled, submit_turn
 from freehold.store.outbox import Outgoing
 from freehold.store.scope import Scope
 
@@ -79,8 +79,5 @@ def _tell_parent(scope: Scope, engine: Engine, over: Run, parent_id: str, *, clo
 
 def _next_turn(scope: Scope, engine: Engine, conversation: str) -> None:
     turn = scope.runs.turn_of(conversation)
-    if turn is None or turn.state is not RunState.QUEUED:
-        return
-    slot = scope.runs.least_busy_slot(engine.slots)
-    scope.runs.place(turn.id, slot)
-    engine.submit(scope.connection, tenant=scope.tenant, run=turn.id, segment=turn.segment, slot=slot)
+    if turn is not None and turn.state is RunState.QUEUED:
+        submit_turn(scope, engine, turn)

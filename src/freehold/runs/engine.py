@@ -6,9 +6,12 @@ What an engine keeps is a copy of what the runs say, and can be dropped: ids onl
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
+
+NO_SLOT: Final = -1
+"""The slot of a run that is not submitted yet: it waits for its turn and takes up no place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

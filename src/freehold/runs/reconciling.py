@@ -6,7 +6,7 @@ from typing import Final
 from freehold.core.clock import Clock
 from freehold.core.runs import Run, RunState
 from freehold.runs.engine import Engine, Ticket
-from freehold.runs.resuming import resume_if_free
+from freehold.runs.resuming import resume_if_free, submit_turn
 from freehold.store.scope import Scope, Store
 
 EVERY: Final = 5.0
@@ -46,7 +46,7 @@ def _queue(scope: Scope, engine: Engine, ticket: Ticket, under_way: Container[st
     if not gone or ticket.id in under_way or run.segment != ticket.segment or not _its_turn(scope, run):
         return False
     engine.forget(scope.connection, [ticket])
-    engine.submit(scope.connection, tenant=scope.tenant, run=run.id, segment=run.segment, slot=run.slot)
+    submit_turn(scope, engine, run)
     return True
 
 

@@ -20,6 +20,13 @@ def resume(scope: Scope, engine: Engine, run: Run, *, clock: Clock, why: str) ->
     return resumed
 
 
+def submit_turn(scope: Scope, engine: Engine, run: Run) -> None:
+    """Give a run whose turn has come a slot, and queue it."""
+    slot = scope.runs.least_busy_slot(engine.slots)
+    scope.runs.place(run.id, slot)
+    engine.submit(scope.connection, tenant=scope.tenant, run=run.id, segment=run.segment, slot=slot)
+
+
 def resume_if_free(scope: Scope, engine: Engine, run: Run, *, clock: Clock, why: str) -> Run:
     """Resume a waiting run for which no question is open and no child is under way; leave any other as it is."""
     if run.state is not RunState.WAITING or _held(scope, run):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -49,11 +50,12 @@ class _UnderWay:
 class Segments:
     """Carries segments out; one per worker."""
 
-    def __init__(self, store: Store, body: Body, closing: Closing, *, web: Nudge) -> None:
-        """Carry out by `body`, and tell `web` of every commit."""
-        self._store, self._body, self._closing, self._web = store, body, closing, web
+    def __init__(
+        self, store: Store, body: Body, closing: Closing, *, web: Nudge, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """Carry out by `body`, tell `web` of every commit, and call `ended` once an ending is committed."""
+        self._store, self._body, self._closing, self._web, self._ended = store, body, closing, web, ended
         self._under_way: dict[str, _UnderWay] = {}
-        self._leaving = False
 
     @property
     def clock(self) -> Clock:
@@ -68,7 +70,7 @@ class Segments:
         """
         Carry the segment out and commit its ending; one that is over or stopped is nothing to do.
 
-        Raises `asyncio.CancelledError` only when this worker leaves: the segment is then its successor's.
+        Cancelled itself, it stops and leaves the segment to whoever is brought it next.
         """
         if ticket.id in self._under_way:
             return
@@ -76,15 +78,14 @@ class Segments:
         self._under_way[ticket.id] = _UnderWay(ticket, task)
         try:
             await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
         finally:
             del self._under_way[ticket.id]
-            if not task.done():
-                task.cancel()
-        if task.cancelled():
-            if self._leaving:
-                raise asyncio.CancelledError
-            return
-        task.result()
+        if not task.cancelled():
+            task.result()
 
     def stop(self, run: str) -> None:
         """Stop what is carried out for `run`, at once; the database said already that it is over."""
@@ -107,12 +108,6 @@ class Segments:
         if runs:
             for run in await in_thread(self._stopped, runs):
                 self.stop(run)
-
-    def leave(self) -> None:
-        """Let go of everything under way and leave it to a successor, which begins those segments again."""
-        self._leaving = True
-        for under_way in list(self._under_way.values()):
-            under_way.task.cancel()
 
     async def _carry(self, ticket: Ticket) -> None:
         while True:
@@ -151,15 +146,27 @@ class Segments:
         while True:
             try:
                 await in_thread(self._commit, segment, ending)
-            except Conflict:
-                return  # cancelled or taken over meanwhile
-            except (Unavailable, Exhausted) as error:
+            except (Conflict, Unavailable, Exhausted) as error:
+                if isinstance(error, Conflict):
+                    return  # cancelled or taken over meanwhile
                 log.warning("The end of run %s cannot be written: %s", segment.run.id, error.message)
                 await self.clock.sleep(NO_ROOM_PAUSE)
+            except Exception as error:
+                if isinstance(ending, Fail):
+                    raise
+                ending = self._refused(segment, error)
             else:
                 failpoints.reach("worker", "acknowledged")
                 self._web.send({"events": True})
+                self._ended()
                 return
+
+    def _refused(self, segment: Segment, error: Exception) -> Fail:
+        """Return how a run fails whose ending could not be accepted."""
+        if isinstance(error, FreeholdError):
+            return Fail(error.code, error.message, error.remedy)
+        log.error("The end of run %s cannot be written.", segment.run.id, exc_info=error)
+        return BUG
 
     def _begin(self, ticket: Ticket) -> Segment | None:
         tenancy = self._store.tenant(ticket.tenant)

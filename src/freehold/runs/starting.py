@@ -11,7 +11,7 @@ from freehold.core.errors import Invalid
 from freehold.core.ids import NewId
 from freehold.core.parts import Part
 from freehold.core.runs import Run, Trigger
-from freehold.runs.engine import Engine
+from freehold.runs.engine import NO_SLOT, Engine
 from freehold.runs.tracing import carried_on
 from freehold.store.scope import Scope
 
@@ -46,6 +46,7 @@ def start(
     (`deadline_passed`) for a deadline that is not ahead.
     """
     now = clock.now()
+    its_turn = conversation is None or scope.runs.turn_of(conversation) is None
     run = Run(
         id=ids("run"),
         agent=agent.id,
@@ -60,10 +61,9 @@ def start(
         attended=attended,
         trace=carried_on(trace or ("" if parent is None else parent.trace)),
         input=str(input.content.get("text", "")),
-        slot=scope.runs.least_busy_slot(slots),
+        slot=scope.runs.least_busy_slot(slots) if its_turn else NO_SLOT,
         deadline=_ahead(deadline, now) or now + timedelta(hours=run_hours),
     )
-    its_turn = conversation is None or scope.runs.turn_of(conversation) is None
     scope.runs.add(run)
     scope.parts.append(run.id, input, segment=0, conversation=conversation, digest=digest(input.content))
     scope.events.append(run.id, "run.queued", {"trigger": trigger}, at=now)

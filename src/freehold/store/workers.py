@@ -37,6 +37,10 @@ class Workers:
         """Return the workers that gave no sign of life since then."""
         return list(self._connection.execute(select(worker_table.c.id).where(worker_table.c.seen_at < since)).scalars())
 
+    def all(self) -> list[str]:
+        """Return all workers that joined and did not leave."""
+        return list(self._connection.execute(select(worker_table.c.id).order_by(worker_table.c.id)).scalars())
+
     def leave(self, worker: str) -> None:
         """Forget a worker."""
         self._connection.execute(delete(worker_table).where(worker_table.c.id == worker))

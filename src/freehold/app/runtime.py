@@ -1,0 +1,21 @@
+"""Which runtime makes the sandboxes, by the settings."""
+
+import os
+
+from freehold.drivers.runtime.bwrap.asking import AskedMaking
+from freehold.drivers.runtime.bwrap.driver import BwrapRuntime, OwnMaking
+from freehold.drivers.runtime.bwrap.making import Maker
+from freehold.drivers.runtime.bwrap.place import Place
+from freehold.drivers.runtime.process import ProcessRuntime
+from freehold.sandboxes.runtime import RuntimeDriver
+from freehold.settings import Settings
+
+
+def open_runtime(settings: Settings) -> RuntimeDriver:
+    """Return the runtime; where the worker is not root but the platform is, the spawner makes its sandboxes."""
+    if settings.runtime == "process":
+        return ProcessRuntime(settings.data)
+    if settings.spawner:
+        return BwrapRuntime(AskedMaking(settings.data / "run" / "spawner.sock"))
+    uid_base = settings.sandbox_uid_base if os.geteuid() == 0 else None
+    return BwrapRuntime(OwnMaking(Maker(Place(settings.data, uid_base=uid_base), cgroups=settings.sandbox_cgroups)))
