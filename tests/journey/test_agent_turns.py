@@ -1,9 +1,11 @@
 """How a turn goes, with everything around it in memory."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from freehold.agents import loop
 from freehold.core.effects import Effect, EffectState
 from freehold.core.errors import Unavailable
 from freehold.core.parts import Origin
@@ -64,6 +66,14 @@ async def test_the_sandbox_rests_when_the_segment_broke() -> None:
     with pytest.raises(ZeroDivisionError):
         await played.stage.say("go")
     assert played.sandboxes.rested == ["run_1"]
+
+
+async def test_a_sandbox_that_does_not_come_to_rest_does_not_keep_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REST_SECONDS", 0.01)
+    played = set_up(["fine"])
+    played.sandboxes.hangs = asyncio.Event()
+    assert await played.stage.say("go") == Done("fine")
+    played.sandboxes.hangs.set()
 
 
 async def test_a_turn_without_tools_wakes_no_sandbox() -> None:

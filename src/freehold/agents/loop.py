@@ -49,6 +49,9 @@ from freehold.core.runs import WaitsFor
 from freehold.runs.endings import Child, Done, Ending, Park, Question
 from freehold.runs.segment import Body, Segment
 
+REST_SECONDS: Final = 2.0
+"""How long the end of a segment waits for its sandbox to be asleep."""
+
 log = logging.getLogger(__name__)
 
 _ANYTHING: Final = SchemaValidator(core_schema.any_schema())
@@ -67,6 +70,7 @@ def body_of(
     model_attempts: int,
 ) -> Body:
     """Return what carries a segment of an agent's run out, with these tools and contexts at hand."""
+    resting: set[asyncio.Task[None]] = set()
 
     async def body(segment: Segment) -> Ending:
         try:
@@ -79,7 +83,11 @@ def body_of(
             wake_at = segment.clock.now() + timedelta(seconds=LONGEST_PAUSE)
             return Park(waits_for=WaitsFor.OUTAGE, wake_at=wake_at, reason=error.message)
         finally:
-            await asyncio.shield(_rest(sandboxes, segment.run.id))
+            rest = asyncio.ensure_future(_rest(sandboxes, segment.run.id))
+            resting.add(rest)
+            rest.add_done_callback(resting.discard)
+            # Neither a cancellation nor a runtime that hangs may keep the run from its end.
+            await asyncio.wait({rest}, timeout=REST_SECONDS)
 
     return body
 

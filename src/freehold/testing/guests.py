@@ -1,5 +1,6 @@
 """Sandboxes in memory: a guest whose files are a dictionary and whose commands are functions."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
@@ -104,6 +105,8 @@ class MemorySandboxes:
         self.guest = guest or MemoryGuest()
         self.wakes = 0
         self.rested: list[str] = []
+        self.hangs: asyncio.Event | None = None
+        """While there is one that is not set, no sandbox comes to rest."""
         self.broken: Unavailable | None = None
         """What waking meets, if it cannot."""
 
@@ -116,4 +119,6 @@ class MemorySandboxes:
 
     async def rest(self, run: str) -> None:
         """Take note that the run needs its sandbox no more."""
+        if self.hangs is not None:
+            await self.hangs.wait()
         self.rested.append(run)
