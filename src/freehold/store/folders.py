@@ -69,6 +69,14 @@ KEPT: Final = (
         backup=False,
     ),
     Kept(
+        path="sandbox",
+        holds="what every sandbox finds as /etc, and the guest program; the same for all",
+        tenant="platform",
+        data_class="operation",
+        retention="forever",
+        backup=False,
+    ),
+    Kept(
         path="run",
         holds="sockets and locks of running processes",
         tenant="platform",
