@@ -64,7 +64,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
     database = await in_thread(open_database, settings)
     store, run = Store(database), settings.data / "run"
     gateway, worker, tail = WebGateway(run / "gateway-web.sock"), Nudge(run / "worker.sock"), Tail(store)
-    objects = FolderObjects(settings.data / "tenants")
+    objects = FolderObjects(settings.data)
     state = State(
         settings=settings,
         store=store,

@@ -45,7 +45,7 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=problems.responses(401, 403, 404, 409, 422, 503),
+        responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 503, 507),
     )
     app.state.freehold = state
     api = APIRouter(prefix=PREFIX)

@@ -25,11 +25,16 @@ from freehold.web.access import IdempotencyKey, TheCaller, TheState, needs
 from freehold.web.arriving import WEB, Traceparent, arrived
 from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
+from freehold.web.problems import openai_responses
 from freehold.web.state import State
 from freehold.web.tail import Item, Watch
 from freehold.web.waiting import MAX_SECONDS, rests, until_rest
 
-router = APIRouter(prefix="/v1", tags=["agents as models"])
+router = APIRouter(
+    prefix="/v1",
+    tags=["agents as models"],
+    responses=openai_responses(401, 403, 404, 409, 413, 422, 503, 507),
+)
 PAGE = 500
 
 

@@ -16,7 +16,6 @@ from freehold.web.access import Here, IdempotencyKey, InTenant, needs
 from freehold.web.agents import AgentName
 from freehold.web.arriving import WEB, Traceparent, arrived, told
 from freehold.web.lists import Cursor, Limit, page
-from freehold.web.problems import responses
 from freehold.web.views import Asked, ErrorView, Listed
 from freehold.web.waiting import Prefer, seconds, until_rest
 
@@ -90,7 +89,7 @@ class MessageView(BaseModel):
     status_code=ACCEPTED,
     openapi_extra=needs("messages:write"),
     response_model=MessageView,
-    responses={ANSWERED: {"model": MessageView, "description": "It is answered already."}, **responses(413, 507)},
+    responses={ANSWERED: {"model": MessageView, "description": "It is answered already."}},
 )
 async def send_message(
     at: InTenant,

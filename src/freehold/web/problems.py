@@ -6,6 +6,7 @@ A bug is told as a bug: its inner text stays in the log.
 
 import logging
 import math
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 OPENAI: Final = "/v1/"
 UNAUTHENTICATED: Final = 401
+METHOD: Final = 405
 _NO_ROUTE: Final = "There is no such address."
 _NO_METHOD: Final = "This address does not take that method."
 _JSON: Final = "The body is not JSON."
@@ -41,6 +43,12 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return how errors look, for the API's own description."""
     shape = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     return {status: {"description": "What went wrong, with a code and a remedy."} | shape for status in statuses}
+
+
+def openai_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how errors look on the addresses that speak as OpenAI does."""
+    shape = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
+    return {status: {"description": "What went wrong, as OpenAI's clients know it."} | shape for status in statuses}
 
 
 def answer(error: FreeholdError, *, path: str) -> Response:
@@ -92,9 +100,18 @@ async def _http(request: Request, error: Exception) -> Response:
         return answer(error.__cause__, path=request.url.path)
     told = _of_status(error.status_code)
     response = answer(told, path=request.url.path)
-    if error.headers and "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    if error.status_code == METHOD:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that the address takes; the framework knows only those of the first route it tried."""
+    found: set[str] = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), request.url.path):
+            found |= {name.upper() for name in operations}
+    return sorted(found)
 
 
 async def _bug(request: Request, error: Exception) -> Response:
@@ -108,7 +125,7 @@ def _of_status(status: int) -> FreeholdError:
     match status:
         case 404:
             return NotFound(_NO_ROUTE, remedy=see)
-        case 405:
+        case 405:  # METHOD
             return Invalid(_NO_METHOD, code="method_not_allowed", status=status, remedy=see)
         case 400:
             return _not_json()

@@ -21,7 +21,6 @@ from freehold.web import events
 from freehold.web.access import Here, IdempotencyKey, InTenant, needs
 from freehold.web.arriving import WEB, Traceparent, nudge
 from freehold.web.lists import Cursor, Limit, page
-from freehold.web.problems import responses
 from freehold.web.views import Asked, EventView, Listed, RunView, StepView
 from freehold.web.waiting import Prefer, seconds, until_rest
 
@@ -58,7 +57,7 @@ class NewSignal(Asked):
     status_code=ACCEPTED,
     openapi_extra=needs("runs:write"),
     response_model=RunView,
-    responses={FINISHED: {"model": RunView, "description": "It is over already."}, **responses(413, 507)},
+    responses={FINISHED: {"model": RunView, "description": "It is over already."}},
 )
 async def start_run(
     at: InTenant,
