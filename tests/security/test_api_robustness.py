@@ -6,6 +6,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
     content_type_conformance,
@@ -32,7 +33,7 @@ def test_nothing_that_is_sent_breaks_the_api(tmp_path: Path) -> None:
     with web.state.store.write() as platform:
         platform.workers.join("w1", at=web.clock.now())  # so that health is well
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", build(web.state)).exclude(path_regex="/events$")
-    walked = [try_out(result.ok()) for result in schema.get_all_operations()]
+    walked = [try_out(found.ok()) for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(walked) > 50
 
 

@@ -110,7 +110,7 @@ def test_the_served_description_is_the_applications(web: Web, asking: TestClient
     assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
-@pytest.mark.parametrize("key", [None, "", "nonsense", mint("key_1")])
+@pytest.mark.parametrize("key", [None, "", "nonsense", mint("key_1")], ids=["none", "blank", "nonsense", "not ours"])
 def test_nobody_gets_in_without_a_key_in_force(web: Web, asking: TestClient, key: str | None) -> None:
     for route in routes(web):
         if (route.method, route.path) not in OPEN:
