@@ -77,6 +77,7 @@ class Tail:
         self._saying: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
         self._position = 0
         self._poked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._listened = asyncio.Event()
         self._opening = asyncio.Lock()
         self._closed = False
@@ -103,8 +104,10 @@ class Tail:
             self._leave(run, watch)
 
     def poke(self) -> None:
-        """Look at the table at once."""
-        self._poked.set()
+        """Look at the table at once. May be called from any thread: who commits is often in one."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._poked.set)
 
     def live(self, piece: Item) -> None:
         """Pass a live piece on to whoever listens to its run."""
@@ -114,6 +117,7 @@ class Tail:
 
     async def follow(self) -> None:
         """Follow the table until cancelled."""
+        self._loop = asyncio.get_running_loop()
         while True:
             await self._listened.wait()
             with contextlib.suppress(TimeoutError):
