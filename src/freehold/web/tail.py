@@ -42,6 +42,8 @@ class Watch:
 
     async def next(self, seconds: float) -> Item | None:
         """Return the next item, or None after `seconds` without one; look at `over` then."""
+        if not self._items.empty():
+            return self._items.get_nowait()
         try:
             return await asyncio.wait_for(self._items.get(), max(seconds, 0.0))
         except TimeoutError:
