@@ -7,12 +7,19 @@ from freehold.drivers.runtime.bwrap.driver import BwrapRuntime, OwnMaking
 from freehold.drivers.runtime.bwrap.making import Maker
 from freehold.drivers.runtime.bwrap.place import Place
 from freehold.drivers.runtime.process import ProcessRuntime
+from freehold.sandboxes.breaking import BreakingRuntime
 from freehold.sandboxes.runtime import RuntimeDriver
 from freehold.settings import Settings
 
 
 def open_runtime(settings: Settings) -> RuntimeDriver:
-    """Return the runtime; where the worker is not root but the platform is, the spawner makes its sandboxes."""
+    """Return the runtime; in test mode, one whose sandboxes die at a failpoint that says so."""
+    driver = _driver(settings)
+    return BreakingRuntime(driver) if settings.failpoint.startswith("sandbox:") else driver
+
+
+def _driver(settings: Settings) -> RuntimeDriver:
+    """Return the driver; where the worker is not root but the platform is, the spawner makes its sandboxes."""
     if settings.runtime == "process":
         return ProcessRuntime(settings.data)
     if settings.spawner:
