@@ -152,6 +152,24 @@ class TestConversations:
         with stage.store.read() as platform:
             assert len(platform.due_outgoing(stage.now)) == 1
 
+    async def test_turns_that_wait_keep_no_other_run_of_the_tenant_from_its_slot(self, stage: Stage) -> None:
+        gate = asyncio.Event()
+
+        async def slow(segment: Segment) -> Ending:
+            if segment.run.conversation:
+                await gate.wait()
+            return Done("")
+
+        stage.script = slow
+        conversation = stage.converse()
+        for n in range(5):
+            stage.say(str(n), conversation)
+        free = stage.start()
+        await until(lambda: stage.run(free.id).state is RunState.DONE)
+        gate.set()
+        await stage.settle()
+        assert {run.state for run in stage.runs()} == {RunState.DONE}
+
 
 class TestQuestions:
     async def test_a_question_parks_the_run_until_it_is_decided(self, stage: Stage) -> None:
