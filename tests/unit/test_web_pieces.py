@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.agents.context import bound
+from freehold.app.address import bound
 from freehold.core.errors import Invalid
 from freehold.web.chat_completions import Said
 from freehold.web.events import after_number
