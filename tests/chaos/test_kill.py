@@ -14,6 +14,7 @@ from tests.platforms import FINAL, Desk, mailbox, patient, until
 SHORT = {("worker", "answered"), ("gateway", "sent"), ("web", "stored"), ("sandbox", "sent")}
 """The moments that are tried in every run of the tests; the others are long."""
 
+COMMAND = "run: echo {} >> log; sleep 0.3"
 MAY_BE_CUT_OFF = {"worker", "sandbox"}
 """When these die, a command may die with them: then it is not run again, and the model is told."""
 
@@ -38,33 +39,35 @@ def test_every_accepted_message_is_answered_once_and_nothing_happens_twice(
         desk.settle("acme")
         path = desk.channel("acme", "ada", box.url)
 
-        said = desk.say("acme", "run: echo from-api >> log", key="say-1")["message"]["id"]
-        hooked = desk.hook(path, "run: echo from-hook >> log", key="hook-1")["message"]["id"]
+        said = desk.say("acme", COMMAND.format("from-api"), key="say-1")["message"]["id"]
+        hooked = desk.hook(path, COMMAND.format("from-hook"), key="hook-1")["message"]["id"]
 
         answers = {name: desk.answered("acme", name) for name in (said, hooked)}
         assert {told["message"]["state"] for told in answers.values()} == {"answered"}
         until(lambda: box.about(hooked), why="the reply to the webhook")
         assert [reply["type"] for reply in box.about(hooked)] == ["message.answered"]
         assert not box.about(said)
-        assert desk.say("acme", "run: echo from-api >> log", key="say-1")["message"]["id"] == said
+        assert desk.say("acme", COMMAND.format("from-api"), key="say-1")["message"]["id"] == said
 
-        assert_died(platform, process)
-        assert_once(desk, exactly=process not in MAY_BE_CUT_OFF)
+        assert_died(platform, process, point, answers)
+        assert_once(desk, answers, exactly=process not in MAY_BE_CUT_OFF)
         assert_tidy(desk)
 
 
-def assert_died(platform: LocalPlatform, process: str) -> None:
-    """Check that the process really was killed, so that the test is about something."""
+def assert_died(platform: LocalPlatform, process: str, point: str, answers: dict[str, Any]) -> None:
+    """Check that it really was killed, so that the test is about something."""
     if process != "sandbox":
         assert f"{process:<8}| was killed by SIGKILL" in platform.said, platform.said
+    elif point in {"intent", "sent"}:
+        assert "it failed: The sandbox" in str(answers), answers
 
 
-def assert_once(desk: Desk, *, exactly: bool) -> None:
+def assert_once(desk: Desk, answers: dict[str, Any], *, exactly: bool) -> None:
     """Check that each command ran once; or not at all, where its sandbox may have died first."""
     log = desk.say("acme", "run: sort log 2>/dev/null | uniq -c; echo end", wait=30)["reply"]["text"].split()
     for line in ("from-api", "from-hook"):
         times = int(log[log.index(line) - 1]) if line in log else 0
-        assert times == 1 or (times == 0 and not exactly), log
+        assert times == 1 or (times == 0 and not exactly), (log, answers, desk.platform.said)
 
 
 def assert_tidy(desk: Desk) -> None:
