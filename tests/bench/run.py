@@ -51,7 +51,9 @@ def report(figures: list[Figure]) -> str:
 
 def circumstances() -> dict[str, str]:
     """Return where and when this was measured."""
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
     memory = next(int(line.split()[1]) >> 20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
     version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout.strip()
     return {
