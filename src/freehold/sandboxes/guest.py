@@ -106,11 +106,17 @@ class LineGuest(Guest):
         await self._line.close()
 
     async def _ask(
-        self, question: dict[str, Any], answer: Answer, form: type[T], *, within: float = GRACE, stdin: bytes = b""
+        self,
+        question: dict[str, Any],
+        answer: Answer,
+        form: type[T],
+        *,
+        within: float | None = None,
+        stdin: bytes = b"",
     ) -> T:
         channel = self._line.open(question, answer)
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(GRACE if within is None else within):
                 if stdin:
                     await self._line.pour(channel, stdin)
                 self._line.send(frames.END, channel)

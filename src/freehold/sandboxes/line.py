@@ -133,9 +133,9 @@ class Line:
         channel = self._channels.get(number)
         if channel is None:
             raise Broken("an answer to a question nobody asked")
-        if kind in {frames.DONE, frames.FAILED}:
-            del self._channels[number]
         channel.take(kind, payload)
+        if kind in {frames.DONE, frames.FAILED}:  # not before it was believed: whoever waits must be told otherwise
+            del self._channels[number]
 
     def _end(self, error: FreeholdError) -> None:
         if self._over is not None:

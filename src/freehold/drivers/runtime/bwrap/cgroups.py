@@ -36,11 +36,12 @@ class Cgroup:
     def remove(self) -> bool:
         """Remove the folders; return whether they are gone, which takes some milliseconds after the last process."""
         for folder in self.folders:
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    folder.rmdir()
-                except OSError:
-                    return False
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
         return True
 
 

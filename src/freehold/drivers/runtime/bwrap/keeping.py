@@ -1,5 +1,5 @@
 """
-Keeping sandboxes: one thread that reaps those that ended and ends those whose workspace grew too large.
+Keeping sandboxes: one thread reaps those that ended, another ends those whose workspace grew too large.
 
 A workspace is measured when the disk lost enough room for it to matter, and every few seconds anyway; between two looks a
 sandbox can write more than its limit, which is then seen, and ends it.
@@ -23,7 +23,7 @@ from freehold.sandboxes.runtime import SandboxSpec
 
 LOOK_SECONDS: Final = 0.25
 MEASURE_SECONDS: Final = 5.0
-COST: Final = 20
+COST, COST_WHEN_GROWN = 20, 5
 """A workspace is measured again only after this many times what measuring it took."""
 SAID: Final = 2000
 REMOVE_TRIES: Final = 400
@@ -40,20 +40,32 @@ class Kept:
     """A descriptor of the folder, so that no name is looked up again."""
     cgroup: Cgroup | None
     ended: Callable[[FreeholdError], None]
+    lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
     reason: FreeholdError | None = None
     full: bool = False
     """It was started in a workspace that is too full, to tidy up."""
     room: tuple[int, int] = (0, 0)
     """Bytes and files the disk had room for when the workspace was measured last."""
+    measure_from: float = 0.0
+    """When it may be measured again, on the monotonic clock."""
     measure_at: float = 0.0
+    """When it is measured again even if the disk looks as before."""
 
     def kill(self, reason: FreeholdError | None = None) -> None:
         """End it; its namespaces end with it, and so does everything inside."""
         if reason is not None and self.reason is None:
             self.reason = reason
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        with self.lock:
+            if self.pidfd >= 0:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def let_go(self) -> None:
+        """Close its descriptor, which another sandbox may then be given the number of."""
+        with self.lock:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
 
 @final
@@ -68,8 +80,14 @@ class Keeper:
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._wake, select.POLLIN)
         self._going = True
-        self._thread = threading.Thread(target=self._keep, name="sandbox-keeper", daemon=True)
-        self._thread.start()
+        self._ended: list[Kept] = []
+        self._look = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._reap_all, name="sandbox-reaper", daemon=True),
+            threading.Thread(target=self._measure_all, name="sandbox-measurer", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def add(self, kept: Kept) -> None:
         """Watch one more."""
@@ -77,12 +95,17 @@ class Keeper:
             self._kept[kept.pidfd] = kept
             self._poll.register(kept.pidfd, select.POLLIN)
         self._nudge()
+        self._look.set()
 
     def close(self) -> None:
         """Stop watching; what still lives is no longer ours to reap."""
         self._going = False
         self._nudge()
-        self._thread.join()
+        self._look.set()
+        for thread in self._threads:
+            thread.join()
+        for kept in self._ended:
+            os.close(kept.workspace)
         os.close(self._wake)
         os.close(self._waker)
 
@@ -90,19 +113,25 @@ class Keeper:
         with contextlib.suppress(BlockingIOError):
             os.write(self._waker, b".")
 
-    def _keep(self) -> None:
+    def _reap_all(self) -> None:
         while self._going:
-            for fd, _ in self._poll.poll(LOOK_SECONDS * 1000 if self._kept else None):
+            for fd, _ in self._poll.poll():
                 if fd == self._wake:
                     os.read(self._wake, 4096)
                 else:
                     self._reap(fd)
-            now = time.monotonic()
+
+    def _measure_all(self) -> None:
+        while self._going:
+            self._look.clear()
             with self._lock:
-                alive = list(self._kept.values())
+                alive, ended, self._ended = list(self._kept.values()), self._ended, []
+            for kept in ended:
+                os.close(kept.workspace)  # here, so that it is never closed while it is measured
             for kept in alive:
                 if not kept.full and kept.reason is None:
-                    _measure(kept, now)
+                    _measure(kept, time.monotonic())
+            self._look.wait(LOOK_SECONDS if alive else None)
 
     def _reap(self, pidfd: int) -> None:
         with self._lock:
@@ -110,8 +139,10 @@ class Keeper:
             self._poll.unregister(pidfd)
         code = kept.process.wait()
         said = _last_words(kept.process)
-        os.close(kept.workspace)
-        os.close(pidfd)
+        kept.let_go()
+        with self._lock:
+            self._ended.append(kept)
+        self._look.set()
         if kept.cgroup is not None:
             _remove(kept.cgroup)
         ended = f"bubblewrap ended with {code}" + (f": {said}" if said else "")
@@ -143,12 +174,13 @@ def _measure(kept: Kept, now: float) -> None:
     room = (disk.f_bavail * disk.f_frsize, disk.f_favail)
     most = Most(kept.spec.limits.disk_mb << 20, kept.spec.limits.files)
     grown = kept.room[0] - room[0] > most.bytes // 8 or kept.room[1] - room[1] > most.files // 8
-    if now < kept.measure_at and not grown:
+    if now < (kept.measure_from if grown else kept.measure_at):
         return
     began = time.monotonic()
     too_much = excess(kept.workspace, most)
     took = time.monotonic() - began
     kept.room = room
+    kept.measure_from = now + COST_WHEN_GROWN * took
     kept.measure_at = now + max(MEASURE_SECONDS, COST * took)
     if too_much:
         kept.kill(

@@ -105,7 +105,10 @@ class Place:
 def _enter(above: int, name: str, owner: os.stat_result | None) -> int:
     """Open folder `name`; made if need be, passable for all and owned like the one above, or else closed to others."""
     try:
-        return os.open(name, FOLDER, dir_fd=above)
+        fd = os.open(name, FOLDER, dir_fd=above)
+        if owner and os.fstat(fd).st_mode & 0o111 != 0o111:  # noqa: PLR2004
+            os.fchmod(fd, 0o711)  # whoever keeps a tenant's files may have made it first, for itself alone
+        return fd  # noqa: TRY300
     except FileNotFoundError:
         os.mkdir(name, 0o711 if owner else 0o700, dir_fd=above)
     except OSError as error:
