@@ -36,6 +36,13 @@ KEPT: Final = (
         data_class="content",
         retention="tenant",
     ),
+    Kept(
+        path="tenants/{tenant}/files",
+        holds="files that came with messages",
+        tenant="tenant",
+        data_class="content",
+        retention="tenant",
+    ),
     Kept(path="freehold.db", holds="the database", tenant="platform", data_class="content", retention="forever"),
     Kept(
         path="gateway/gateway.db",
