@@ -218,7 +218,7 @@ async def test_a_failure_has_openais_shape(web: Web, acme: Tenant, api: httpx.As
     web.move(acme, run, RunEvent.FAIL, error={"code": "provider_refused", "message": "No.", "remedy": "Ask."})
     web.state.tail.poke()
     failed = await asking
-    assert (failed.status_code, failed.json()["error"]["code"]) == (503, "provider_refused")
+    assert (failed.status_code, failed.json()["error"]["code"]) == (422, "provider_refused")
     missing = await api.post(CHAT, json=body | {"model": "acme/none"})
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
     nobody = await api.post(CHAT, json=body, headers={"Authorization": "Bearer no"})

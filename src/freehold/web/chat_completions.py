@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from freehold.core.errors import Exhausted, FreeholdError, NotFound, Unavailable
+from freehold.core.errors import FreeholdError, Invalid, NotFound
 from freehold.core.parts import Origin
 from freehold.core.runs import Run, RunState
 from freehold.core.tenants import Caller, Tenant
@@ -181,16 +181,20 @@ def _agent(state: State, caller: Caller, model: str) -> tuple[Tenant, str]:
 
 
 def _text(run: Run) -> str:
-    """Return what a run that rests is told as; raise where it has no answer."""
+    """
+    Return what a run that rests is told as; raise where it has no answer.
+
+    With a status that clients do not try again by themselves: every try would be another message.
+    """
     if run.state is RunState.DONE:
         return run.output or ""
     if run.state in {RunState.WAITING, RunState.PAUSED} and rests(run):
         return f"I need an approval before I can go on. Run {run.id} continues once somebody has decided."
     if run.state is RunState.CANCELLED:
-        raise Exhausted("The run was cancelled.", code="cancelled", status=409)
+        raise Invalid("The run was cancelled.", code="cancelled", remedy="Send the message again.")
     if run.error is not None:
-        raise Unavailable(run.error["message"], code=run.error["code"], remedy=run.error.get("remedy", ""))
-    raise Unavailable("The run is still under way.", code="still_running", remedy=f"Ask for run {run.id} later.")
+        raise Invalid(run.error["message"], code=run.error["code"], remedy=run.error.get("remedy", ""))
+    raise Invalid("The run is still under way.", code="still_running", remedy=f"Ask for run {run.id} later.")
 
 
 async def _usage(state: State, tenancy: Tenancy, run: Run) -> dict[str, int]:
