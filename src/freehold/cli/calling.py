@@ -1,39 +1,46 @@
-"""How a command asks the platform: one HTTP request, and errors as the kinds they are."""
+"""
+How a command asks the platform: one HTTP request, and errors as the kinds they are.
 
+The standard library's client is used, because a larger one takes longer to import than the platform to answer.
+"""
+
+import http.client
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 from freehold.cli.place import Place, place, surroundings
-from freehold.core.errors import FreeholdError, Unavailable, from_problem
+from freehold.core.errors import FreeholdError, Invalid, Unavailable, from_problem
 
 SECONDS: Final = 30.0
 """How long an ordinary answer may take; a request that waits for a run gets its waiting time on top."""
+ERROR: Final = 400
 
 
 class Api:
-    """The platform's API. The HTTP library is imported with the first request."""
+    """The platform's API."""
 
     def __init__(self, where: Place) -> None:
         """Ask the platform at `where`."""
-        import httpx  # noqa: PLC0415 - 100 ms that `--help` need not pay
-
-        self._httpx = httpx
         self._where = where
-        self._client = httpx.Client(
-            base_url=where.url, headers={"Authorization": f"Bearer {where.key}"}, timeout=SECONDS, trust_env=False
-        )
+        self._parts = urlsplit(where.url)
+        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
+            raise Invalid(
+                f"{where.url!r} is no address of a platform.",
+                code="bad_address",
+                remedy="Set FREEHOLD_URL to http(s)://host:port.",
+            )
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what stands at `path`."""
-        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", _with(path, query))
 
     def post(self, path: str, body: Any = None, *, wait: float = 0) -> Any:
         """Send `body` to `path` and return the answer, waiting `wait` seconds for the end of what it starts."""
         headers = {"Prefer": f"wait={wait:g}"} if wait else {}
-        return self._ask("POST", path, json=body or {}, headers=headers, timeout=SECONDS + wait)
+        return self._ask("POST", path, body=body or {}, headers=headers, seconds=SECONDS + wait)
 
     def delete(self, path: str) -> None:
         """Delete what stands at `path`."""
@@ -52,14 +59,16 @@ class Api:
 
     def lines(self, path: str, **query: Any) -> Iterator[str]:
         """Give the lines of a long answer as they come."""
-        with self._open(path, query, {}) as response:
-            yield from response.iter_lines()
+        with self._asked("GET", _with(path, query), seconds=None) as response:
+            for line in response:
+                yield line.decode().rstrip("\r\n")
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Follow a stream of server-sent events: its name and its data, one after the other."""
-        with self._open(path, {}, {"Accept": "text/event-stream"}) as response:
+        with self._asked("GET", path, headers={"Accept": "text/event-stream"}, seconds=None) as response:
             name, data = "message", list[str]()
-            for line in response.iter_lines():
+            for raw in response:
+                line = raw.decode().rstrip("\r\n")
                 if not line and data:
                     yield name, json.loads("\n".join(data))
                 if not line:
@@ -70,28 +79,44 @@ class Api:
                 elif field == "data":
                     data.append(value.strip())
 
-    @contextmanager
-    def _open(self, path: str, query: dict[str, Any], headers: dict[str, str]) -> Iterator[Any]:
-        asked = self._client.stream("GET", f"/api/v1/{path}", params=query, headers=headers, timeout=None)
-        try:
-            with asked as response:
-                if response.is_error:
-                    raise _told(response.status_code, response.read(), response.headers.get("Retry-After"))
-                yield response
-        except self._httpx.HTTPError as error:
-            raise self._away(error) from error
-
     def _ask(self, method: str, path: str, **rest: Any) -> Any:
+        with self._asked(method, path, **rest) as response:
+            answer = response.read()
+        return json.loads(answer) if answer else None
+
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        seconds: float | None = SECONDS,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Give the answer to a request; everything that goes wrong is raised as the kind it is."""
+        connection = self._connection(seconds)
+        sent = {"Authorization": f"Bearer {self._where.key}"} | (headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
         try:
-            response = self._client.request(method, f"/api/v1/{path}", **rest)
-        except self._httpx.HTTPError as error:
+            target = f"{self._parts.path}/api/v1/{path}"
+            connection.request(method, target, body=json.dumps(body) if body is not None else None, headers=sent)
+            response = connection.getresponse()
+            if response.status >= ERROR:
+                raise _told(response.status, response.read(), response.headers.get("Retry-After"))
+            yield response
+        except (OSError, http.client.HTTPException) as error:
             raise self._away(error) from error
-        if response.is_error:
-            raise _told(response.status_code, response.content, response.headers.get("Retry-After"))
-        return response.json() if response.content else None
+        finally:
+            connection.close()
+
+    def _connection(self, seconds: float | None) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        return kind(self._parts.hostname or "", self._parts.port, timeout=seconds)
 
     def _away(self, error: Exception) -> Unavailable:
-        if isinstance(error, self._httpx.TimeoutException) and not isinstance(error, self._httpx.ConnectTimeout):
+        if isinstance(error, TimeoutError):
             return Unavailable(
                 f"The platform at {self._where.url} did not answer in time.",
                 code="platform_slow",
@@ -102,6 +127,11 @@ class Api:
             code="platform_away",
             remedy="Start it with `freehold up`, or set FREEHOLD_URL.",
         )
+
+
+def _with(path: str, query: dict[str, Any]) -> str:
+    stated = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(stated)}" if stated else path
 
 
 def _told(status: int, body: bytes, after: str | None) -> FreeholdError:
