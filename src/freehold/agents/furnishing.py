@@ -6,6 +6,7 @@ from typing import Any, Final, final
 from typing_extensions import override
 
 from freehold.agents.ports import Hands
+from freehold.core.errors import NotFound
 from freehold.gateway.client import Work
 from freehold.sandboxes.runtime import Guest
 from freehold.store.objects import TenantFiles
@@ -29,9 +30,7 @@ class Furnished(Hands):
     async def awake(self, work: Work, uid: int) -> Guest:
         guest = await self._hands.awake(work, uid)
         if work.run not in self._furnished:
-            for attached in await in_thread(self._attachments, work):
-                data = await self._files(work.tenant).get(attached["file"])
-                await guest.write_file(f"{FOLDER}/{attached['name']}", data)
+            await self._furnish(guest, work)
             self._furnished.add(work.run)
         return guest
 
@@ -40,7 +39,22 @@ class Furnished(Hands):
         self._furnished.discard(run)
         await self._hands.rest(run)
 
+    async def _furnish(self, guest: Guest, work: Work) -> None:
+        attachments = await in_thread(self._attachments, work)
+        lying = await _names(guest) if attachments else frozenset()
+        for attached in attachments:
+            if attached["name"] not in lying:  # an earlier segment may have changed it since
+                data = await self._files(work.tenant).get(attached["file"])
+                await guest.write_file(f"{FOLDER}/{attached['name']}", data)
+
     def _attachments(self, work: Work) -> tuple[dict[str, Any], ...]:
         with self._store.tenant(work.tenant).read() as scope:
             run = scope.runs.get(work.run)
             return scope.talk.message(run.message).attachments if run.message else ()
+
+
+async def _names(guest: Guest) -> frozenset[str]:
+    try:
+        return frozenset(entry.name for entry in await guest.list_files(FOLDER))
+    except NotFound:
+        return frozenset()

@@ -15,7 +15,7 @@ class SystemClock(Clock):
 
     @override
     def now(self) -> datetime:
-        now = datetime.now(UTC)  # noqa: TID251 - this is the clock that is handed in
+        now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     @override

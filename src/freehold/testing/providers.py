@@ -158,7 +158,9 @@ def _events(reply: Says) -> list[dict[str, Any]]:
         head = {"index": index, "id": f"call_{index}", "function": {"name": name, "arguments": arguments[:3]}}
         rest = {"index": index, "function": {"arguments": arguments[3:]}}
         deltas += [{"tool_calls": [head]}, {"tool_calls": [rest]}]
-    events = [{"model": "scripted", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    events: list[dict[str, Any]] = [
+        {"model": "scripted", "choices": [{"index": 0, "delta": delta}]} for delta in deltas
+    ]
     events.append({"model": "scripted", "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(reply)}]})
     if reply.usage is not None:
         events.append({"model": "scripted", "choices": [], "usage": _usage(reply.usage)})
