@@ -114,7 +114,7 @@ def test_in_a_full_workspace_nothing_can_grow() -> None:
 def test_cgroups_are_joined_before_anything_is_started() -> None:
     command = joined([Path("/a/cgroup.procs"), Path("/b c/cgroup.procs")], ["x", "y z"])
     assert command[:2] == ["/bin/sh", "-c"]
-    assert command[2] == 'echo $$ >"$1" && echo $$ >"$2" && shift 2 && exec "$@"'
+    assert command[2] == 'echo 0 >"$1" && echo 0 >"$2" && shift 2 && exec "$@"'
     assert command[3:] == ["sh", "/a/cgroup.procs", "/b c/cgroup.procs", "x", "y z"]
     assert joined([], ["x"]) == ["x"]
 
@@ -163,7 +163,7 @@ def test_a_cgroup_is_written_and_removed_whole(tmp_path: Path) -> None:
     (folder,) = cgroup.folders
     assert (folder / "memory.max").read_text() == str(512 << 20)
     assert not (folder / "memory.swap.max").exists()  # what this kernel does not have is left out
-    assert cgroup.procs == [folder / "cgroup.procs"]
+    assert cgroup.doors == [folder / "cgroup.procs"]
     for file in folder.iterdir():
         file.unlink()
     assert cgroup.remove()

@@ -7,7 +7,7 @@ import time
 
 from freehold.guest import frames
 from freehold.guest.loop import READ, WRITE, Loop, Task
-from freehold.guest.processes import kill_tree, not_started, spawn, spawn_on_terminal
+from freehold.guest.processes import bury_tree, kill_tree, not_started, spawn, spawn_on_terminal
 from freehold.guest.steps import STORED, Step
 
 TYPE_CHECKING = False  # as the type checkers read it; importing typing would double the start
@@ -180,7 +180,7 @@ class Command(Task):
                 self._input_fd = -1
 
     def _ended(self, code: int) -> None:
-        kill_tree(self._loop, self.pid)  # what it left running has nobody to answer to
+        bury_tree(self._loop, self.pid)  # what it left running has nobody to answer to
         for fd in list(self._outputs):
             for _ in range(DRAIN):
                 if not self._take(fd):

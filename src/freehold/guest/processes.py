@@ -62,9 +62,26 @@ def not_started(argv: list[str], error: OSError) -> Refused | None:
     return Refused("cannot_start", f"{argv[0][:200]} could not be started: {error.strerror}.")
 
 
+def bury_tree(loop: Loop, pid: int) -> None:
+    """Kill what `pid`, which has ended, left running; with nothing else under way, return when all of it is gone."""
+    kill_tree(loop, pid)
+    if not _alone(loop, pid):
+        return
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _alone(loop: Loop, pid: int) -> bool:
+    """Return whether everything inside came from `pid`; the first process of a sandbox may then kill and reap all."""
+    return os.getpid() == 1 and not any(task.pid not in {0, pid} for task in loop.tasks.values())
+
+
 def kill_tree(loop: Loop, pid: int) -> None:
     """Kill `pid` and all that came from it; everything else inside too, once no other command is under way."""
-    if os.getpid() == 1 and not any(task.pid not in {0, pid} for task in loop.tasks.values()):
+    if _alone(loop, pid):
         _kill(-1)
         return
     for _ in range(8):  # whoever was forked while we looked is found the next time

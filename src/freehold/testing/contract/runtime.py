@@ -232,8 +232,9 @@ class RuntimeContract(WorkspaceContract):
             assert not finding.fatal
 
     async def _is_gone(self, guest: Guest, pid: bytes) -> bool:
-        script = f"kill -0 {int(pid)} 2>/dev/null && ! grep -q 'State:.Z' /proc/{int(pid)}/status"
-        return (await shell(guest, script)).exit != 0
+        alive = f"kill -0 {int(pid)} 2>/dev/null && ! grep -q 'State:.Z' /proc/{int(pid)}/status"
+        script = f"for i in $(seq 100); do {alive} || exit 0; sleep 0.02; done; exit 1"
+        return (await shell(guest, script)).exit == 0
 
     async def _when_there(self, guest: Guest, name: str) -> bytes:
         async with asyncio.timeout(SOON):

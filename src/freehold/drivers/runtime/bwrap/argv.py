@@ -68,9 +68,9 @@ def dropped(uid: int, command: list[str]) -> list[str]:
     return ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command]
 
 
-def joined(procs: Sequence[Path], command: list[str]) -> list[str]:
+def joined(doors: Sequence[Path], command: list[str]) -> list[str]:
     """Return `command` as it is run inside cgroups: it joins before anything it starts can be missed."""
-    if not procs:
+    if not doors:
         return command
-    script = "".join(f'echo $$ >"${at}" && ' for at in range(1, len(procs) + 1)) + f'shift {len(procs)} && exec "$@"'
-    return ["/bin/sh", "-c", script, "sh", *map(str, procs), *command]
+    script = "".join(f'echo 0 >"${at}" && ' for at in range(1, len(doors) + 1)) + f'shift {len(doors)} && exec "$@"'
+    return ["/bin/sh", "-c", script, "sh", *map(str, doors), *command]

@@ -27,11 +27,17 @@ class Cgroup:
     """The folders of one sandbox."""
 
     folders: tuple[Path, ...]
+    version: int
 
     @property
-    def procs(self) -> list[Path]:
-        """Return the files whose writer joins."""
-        return [folder / "cgroup.procs" for folder in self.folders]
+    def doors(self) -> list[Path]:
+        """
+        Return the files through which a process of one thread joins when it writes a 0 into them.
+
+        In version 1 a thread that moves itself, and only itself, needs no lock; moving whole processes takes one that
+        costs some ten milliseconds when nobody has held it lately.
+        """
+        return [folder / ("tasks" if self.version == 1 else "cgroup.procs") for folder in self.folders]
 
     def remove(self) -> bool:
         """Remove the folders; return whether they are gone, which takes some milliseconds after the last process."""
@@ -63,16 +69,16 @@ class Cgroups:
                 for file, value in _wanted(self.version, controller, limits).items():
                     _write(folder / file, value)
         except OSError:
-            Cgroup(tuple(made)).remove()
+            Cgroup(tuple(made), self.version).remove()
             raise
-        return Cgroup(tuple(made))
+        return Cgroup(tuple(made), self.version)
 
     def sweep(self) -> None:
         """Remove what dead sandboxes left; what still has processes stays."""
         for base in self.bases.values():
             for folder in base.iterdir():
                 if folder.is_dir():
-                    Cgroup((folder,)).remove()
+                    Cgroup((folder,), self.version).remove()
 
 
 def _wanted(version: int, controller: str, limits: Limits) -> dict[str, str]:

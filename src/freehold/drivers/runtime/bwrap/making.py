@@ -125,7 +125,7 @@ class Maker:
             command=guest_argv(line, rlimits(spec.limits, cgroup=cgroup is not None, full=full)),
         )
         uid = self._place.uid(spec.uid)
-        return joined(cgroup.procs if cgroup else [], command if uid is None else dropped(uid, command))
+        return joined(cgroup.doors if cgroup else [], command if uid is None else dropped(uid, command))
 
     def _run(self, command: list[str], fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
         # Neither preexec_fn nor user=: either makes subprocess copy this whole process instead of sharing it.
