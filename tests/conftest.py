@@ -10,7 +10,7 @@ BUDGETS = {
     "unit": 60,
     "rules": 60,
     "property": 30,
-    "contract": 60,
+    "contract": 90,
     "journey": 240,
     "chaos": 120,
     "security": 120,
