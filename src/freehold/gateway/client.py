@@ -16,6 +16,7 @@ import msgspec
 
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.core.errors import FreeholdError, Unavailable, from_problem
+from freehold.store.sockets import fitting
 
 CONNECT_SECONDS: Final = 5.0
 MAX_LINE: Final = 64 << 20
@@ -94,7 +95,7 @@ class _Socket:
         # Made at the first question, because only then there is a loop to belong to.
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(self._path), limit=0),
+                connector=aiohttp.UnixConnector(fitting(self._path), limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 headers={"Content-Type": "application/json"},
                 read_bufsize=1 << 20,

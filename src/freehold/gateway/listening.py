@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from freehold.core.errors import Conflict
+from freehold.store.sockets import fitting
 
 BACKLOG: Final = 1024
 _OWN: Final = 0o600
@@ -46,7 +47,7 @@ def listen(path: Path, group: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     before = os.umask(0o177)  # closed from the first moment, opened to the group when it is the right one
     try:
-        listener.bind(str(path))
+        listener.bind(fitting(path))
     finally:
         os.umask(before)
     if group >= 0:

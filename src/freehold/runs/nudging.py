@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
+from freehold.store.sockets import fitting
+
 BIGGEST: Final = 1 << 16
 """Bytes of one datagram; live text is cut below that by its sender."""
 
@@ -25,14 +27,14 @@ class Nudge:
 
     def __init__(self, path: Path) -> None:
         """Send to `path`, whether or not anybody listens there."""
-        self._path = str(path)
+        self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send `message`; never waits, never raises, and may get lost."""
         with contextlib.suppress(OSError):
-            self._socket.sendto(json.dumps(message).encode(), self._path)
+            self._socket.sendto(json.dumps(message).encode(), fitting(self._path))
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -48,7 +50,7 @@ def listen(path: Path, told: Told) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     try:
         inbox.settimeout(0)
-        inbox.bind(str(path))
+        inbox.bind(fitting(path))
         path.chmod(0o660)
         loop.add_reader(inbox.fileno(), _read, inbox, told)
         yield

@@ -16,6 +16,7 @@ from freehold.drivers.runtime.bwrap.driver import Making
 from freehold.drivers.runtime.bwrap.making import OnEnd
 from freehold.drivers.runtime.bwrap.words import MAX_MESSAGE, Ask, Tell, asking
 from freehold.sandboxes.runtime import Finding, SandboxSpec, Sighting
+from freehold.store.sockets import fitting
 
 Answer = tuple[Tell, list[int]]
 
@@ -84,7 +85,7 @@ class AskedMaking(Making):
         if self._end is None:
             end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
-                end.connect(str(self._path))
+                end.connect(fitting(self._path))
             except OSError as error:
                 end.close()
                 raise _away() from error

@@ -20,6 +20,7 @@ from freehold.core.errors import FreeholdError, Invalid
 from freehold.drivers.runtime.bwrap.checks import look_at_host
 from freehold.drivers.runtime.bwrap.making import Maker
 from freehold.drivers.runtime.bwrap.words import MAX_MESSAGE, Ask, Problem, Tell
+from freehold.store.sockets import fitting
 
 BACKLOG: Final = 8
 AT_ONCE: Final = 16
@@ -42,7 +43,7 @@ class Spawner:
         """Listen, and serve in threads of our own."""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        self._socket.bind(str(self._path))
+        self._socket.bind(fitting(self._path))
         os.chown(self._path, os.geteuid(), self._group)
         self._path.chmod(0o660)
         self._socket.listen(BACKLOG)
