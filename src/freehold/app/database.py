@@ -7,15 +7,11 @@ from typing import Final
 from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.reserve import Reserve
 
 FILE: Final = "freehold.db"
 RESERVE: Final = "reserve"
 _OTHERS: Final = 0o007
-
-
-def reserve_of(settings: Settings) -> Path:
-    """Return the file that is dropped when the disk is full."""
-    return settings.data / RESERVE
 
 
 def migration_lock(settings: Settings) -> Path:
@@ -28,6 +24,6 @@ def open_database(settings: Settings) -> Database:
     os.umask(os.umask(0) | _OTHERS)
     (settings.data / "run").mkdir(parents=True, exist_ok=True)
     address = settings.database or sqlite_address(settings.data / FILE)
-    database = Database(address, reserve=reserve_of(settings))
+    database = Database(address, reserve=Reserve(settings.data / RESERVE, settings.reserve_mb))
     migrate(database, MIGRATIONS, lock=migration_lock(settings))
     return database

@@ -22,17 +22,15 @@ from freehold import failpoints
 from freehold.app.address import bound
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
-from freehold.app.database import open_database, reserve_of
+from freehold.app.database import open_database
 from freehold.app.engine import open_engine
 from freehold.core.clock import Clock
-from freehold.core.errors import FreeholdError
 from freehold.core.ids import Ids
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WebGateway
 from freehold.runs.nudging import Nudge, listen
 from freehold.settings import Settings
-from freehold.store.db import hold_reserve
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
@@ -42,10 +40,7 @@ from freehold.web.building import build
 from freehold.web.state import State
 from freehold.web.tail import Tail
 
-log = logging.getLogger(__name__)
-
 GRACE_SECONDS: Final = 5
-RESERVE_SECONDS: Final = 30.0
 
 
 @final
@@ -93,10 +88,9 @@ async def serve(settings: Settings) -> None:
     """Be web until told to stop."""
     close_off()
     failpoints.arm(settings.failpoint)
-    clock, listener = SystemClock(), bound(settings.address)
-    async with composed(settings, clock) as (state, app):
+    listener = bound(settings.address)
+    async with composed(settings, SystemClock()) as (state, app):
         server = _Server(_config(app))
-        keeping = asyncio.create_task(_keep_reserve(settings, clock))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         gc.collect()
         gc.freeze()
@@ -105,7 +99,6 @@ async def serve(settings: Settings) -> None:
         state.tail.close()
         server.should_exit = True
         await serving
-        keeping.cancel()
 
 
 def main(settings: Settings) -> None:
@@ -138,20 +131,6 @@ def _hear(tail: Tail, told: dict[str, Any]) -> None:
         tail.live(told)
     else:
         tail.poke()
-
-
-async def _keep_reserve(settings: Settings, clock: Clock) -> None:
-    """Hold the reserve, and take it back when there is room again after the disk was full."""
-    told = False
-    while True:
-        try:
-            await in_thread(hold_reserve, reserve_of(settings), settings.reserve_mb)
-            told = False
-        except (FreeholdError, OSError) as error:
-            if not told:
-                log.warning("The reserve for a full disk cannot be kept: %s", error)
-            told = True
-        await clock.sleep(RESERVE_SECONDS)
 
 
 async def _told_to_stop() -> None:

@@ -124,6 +124,7 @@ class Segments:
                 await self.clock.sleep(error.after)
             except Exhausted as error:
                 log.warning("Run %s waits for room: %s", ticket.run, error.message)
+                self._store.database.make_room()  # it may be the gateway that has none
                 await self.clock.sleep(NO_ROOM_PAUSE)
             else:
                 return

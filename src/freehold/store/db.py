@@ -5,7 +5,6 @@ SQLite runs in WAL with `synchronous=FULL`: what was committed survives a power 
 transaction begins `IMMEDIATE`, so it never fails half-way for want of the lock.
 """
 
-import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 
 from freehold.core.errors import Exhausted, Unavailable
+from freehold.store.reserve import Reserve, no_room
 
 BUSY_SECONDS: Final = 30
 WRITE: Final = "freehold_write"
@@ -24,12 +24,12 @@ _FULL: Final = ("database or disk is full", "disk I/O error", "unable to open da
 class Database:
     """One database and the way to it. Threads share it; each transaction has a connection of its own."""
 
-    def __init__(self, address: str, *, reserve: Path | None = None) -> None:
-        """Open the database at `address` (an SQLAlchemy URL); `reserve` is the file dropped when the disk is full."""
+    def __init__(self, address: str, *, reserve: Reserve | None = None) -> None:
+        """Open the database at `address` (an SQLAlchemy URL); `reserve` is dropped when the disk is full."""
         self.engine = open_engine(address)
         self._writing = writing(self.engine)
         self._writer = threading.Lock()
-        self._reserve = reserve
+        self.reserve = reserve
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -49,16 +49,22 @@ class Database:
             with self._writer, told(), self._writing.connect() as connection, connection.begin():
                 yield connection
         except Exhausted:
-            self._drop_reserve()
+            self.make_room()
             raise
 
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
 
-    def _drop_reserve(self) -> None:
-        if self._reserve is not None:
-            self._reserve.unlink(missing_ok=True)
+    def require_room(self) -> None:
+        """Return if new work may be accepted; raise `Exhausted` (507, `disk_full`) while only old work may finish."""
+        if self.reserve is not None:
+            self.reserve.require()
+
+    def make_room(self) -> None:
+        """Drop the reserve, if there is one: the disk is full and accepted work is to finish."""
+        if self.reserve is not None:
+            self.reserve.drop()
 
 
 @contextmanager
@@ -69,34 +75,9 @@ def told() -> Iterator[None]:
     except exc.OperationalError as error:
         text = str(error.orig)
         if any(sign in text for sign in _FULL):
-            raise Exhausted(
-                "There is no room left to write to the database, so nothing was accepted.",
-                code="disk_full",
-                status=507,
-                remedy="Free space on the disk of the data folder, or make it writable, and try again.",
-            ) from error
+            raise no_room("There is no room left to write to the database, so nothing was accepted.") from error
         if "locked" in text:
             raise Unavailable("The database is busy.", code="database_busy", after=1.0) from error
-        raise
-
-
-def hold_reserve(path: Path, megabytes: int) -> None:
-    """Keep a file of `megabytes` at `path` while there is room for it; raise `Exhausted` where there is none."""
-    if path.exists() and path.stat().st_size >= megabytes << 20:
-        return
-    try:
-        with path.open("wb") as file:
-            for _ in range(megabytes):
-                file.write(b"\0" * (1 << 20))
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
-            raise Exhausted(
-                f"There is no room for the {megabytes} MB that are kept in reserve.",
-                code="disk_full",
-                status=507,
-                remedy="Free space on the disk of the data folder.",
-            ) from error
         raise
 
 

@@ -43,6 +43,7 @@ async def arrived(
 
 
 def _take_in(state: State, tenancy: Tenancy, arrival: Arrival) -> Accepted:
+    state.store.database.require_room()
     with tenancy.write() as scope:
         accepted = accept(scope, state.engine, arrival, limits=state.limits, ids=state.ids, clock=state.clock)
         reach(WEB, "intent")

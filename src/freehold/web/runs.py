@@ -166,6 +166,7 @@ def signal_run(at: InTenant, run: RunId, body: NewSignal) -> RunView:
 def _start(at: Here, body: NewRun, key: str, trace: str) -> Run:
     state = at.state
     _check(at, body)
+    state.store.database.require_room()
     asked = digest(body.plain())
     with at.tenancy.write() as scope:
         agent = scope.agents.find(body.agent)

@@ -8,8 +8,8 @@ from obstore.exceptions import NotFoundError
 from obstore.store import LocalStore
 from typing_extensions import override
 
-from freehold.core.errors import Exhausted
 from freehold.store.objects import Object, ObjectsDriver, no_object
+from freehold.store.reserve import no_room
 
 
 @final
@@ -28,12 +28,7 @@ class FolderObjects(ObjectsDriver):
         try:
             await obstore.put_async(self._store, name, data)
         except OSError as error:
-            raise Exhausted(
-                "There is no room left to keep the file.",
-                code="disk_full",
-                status=507,
-                remedy="Free space on the disk of the data folder, or make it writable, and try again.",
-            ) from error
+            raise no_room("There is no room left to keep the file.") from error
 
     @override
     async def get(self, name: str) -> bytes:
