@@ -1,5 +1,6 @@
 """A whole platform of real processes, as an operator meets it: through the command line and the API."""
 
+import asyncio
 import json
 import stat
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from freehold.cli.calling import of_tenant
 from freehold.testing.platform import LocalPlatform
+from freehold.testing.providers import Says, provider
 from tests.platforms import HOOK_SECRET, Desk, mailbox, run_cli, told, until
 
 
@@ -183,3 +185,33 @@ def test_a_noun_answers_within_the_time_of_one_request(platform: LocalPlatform) 
         return time.perf_counter() - began
 
     assert min(once() for _ in range(5)) < 0.5  # 0.3 s on a quiet machine; the benchmark says how long
+
+
+def test_a_chat_streams_shows_its_tools_and_asks_on_the_spot(platform: LocalPlatform, desk: Desk) -> None:
+    desk.settle("chatty", model="rehearsal?pieces=5")
+    said = "hello\nwrite a.txt: x\ndelete a.txt\ny\ndelete a.txt\nn\nlist\n"
+    done = run_cli(platform, "chat", "ada", "-t", "chatty", input=said)
+    assert done.returncode == 0, done.stderr
+    assert "rehearsal" in done.stdout
+    assert '· write_file {"content": "x", "path": "a.txt"}' in done.stdout
+    assert 'May it? delete_file {"path": "a.txt"}' in done.stdout
+    assert "a.txt is deleted" in done.stdout
+    assert {found["state"] for found in desk.api.items(of_tenant("chatty", "approvals"))} == {"approved", "denied"}
+    assert len({run["conversation"] for run in desk.api.items(of_tenant("chatty", "runs"))}) == 1
+
+
+async def test_any_openai_compatible_provider_answers(platform: LocalPlatform, desk: Desk) -> None:
+    async with provider(Says(pieces=["Good ", "day."], usage=(7, 3))) as counterpart:
+        await asyncio.to_thread(told, platform, "tenant", "create", "outside")
+        await asyncio.to_thread(told, platform, "secret", "set", "key", "-t", "outside", input="sk-outside-77")
+        await asyncio.to_thread(
+            told, platform, "connection", "create", "openai", "them", "-t", "outside",
+            "--base-url", counterpart.base_url, "--secret", "key",
+        )  # fmt: skip
+        await asyncio.to_thread(told, platform, "agent", "create", "ada", "-t", "outside", "-m", "them/gpt-x")
+        reply = await asyncio.to_thread(
+            told, platform, "message", "send", "ada", "hello", "-t", "outside", "--wait", "30"
+        )
+    assert reply["reply"]["text"] == "Good day."
+    assert counterpart.headers[0]["Authorization"] == "Bearer sk-outside-77"
+    assert counterpart.requests[0]["model"] == "gpt-x"

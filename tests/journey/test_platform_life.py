@@ -88,3 +88,15 @@ def test_nothing_outlives_a_killed_up(tmp_path: Path) -> None:
             return not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
 
         until(gone, seconds=15, why="the end of its processes")
+
+
+def test_who_starts_right_after_a_killed_up_waits_for_what_it_left(tmp_path: Path) -> None:
+    platform = LocalPlatform(tmp_path / "data")
+    platform.start()
+    desk = Desk(platform)
+    desk.settle("acme", model="rehearsal?delay=1")
+    said = desk.say("acme", "hello")["message"]["id"]
+    os.kill(platform.pid, signal.SIGKILL)
+    platform.stop()
+    with platform:
+        assert Desk(platform).answered("acme", said)["message"]["state"] == "answered"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from freehold.app import mounts
+from freehold.app import mounts, predecessor
 from freehold.app.address import bound
 from freehold.app.readiness import health
 from freehold.app.spawning import demand_sandboxes, spawning
@@ -34,7 +34,6 @@ ASK_SECONDS: Final = 0.05
 OK: Final = 200
 LOCK: Final = "up.lock"
 WORKER: Final = "worker.sock"
-ADDRESS: Final = "address"
 PATIENCE: Final = {"web": 3.0, "worker": 4.0, "gateway": 2.5}
 """Seconds each process gets to stop by itself."""
 
@@ -75,7 +74,7 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
     users = apart(settings) if os.geteuid() == 0 else alone()
     lay_out(settings.data, users)
     with only_one(settings.data / "run" / LOCK):
-        _clear(settings.data / "run")
+        predecessor.outlive(settings)
         bound(settings.address).close()
         users, notes = _way_in(settings, users)
         ground = Ground(
@@ -108,12 +107,6 @@ def _take(file: TextIO, path: Path) -> None:
             code="already_running",
             remedy="Use that one, stop it first, or set FREEHOLD_DATA and FREEHOLD_ADDRESS for a second one.",
         ) from error
-
-
-def _clear(run: Path) -> None:
-    """Remove the sockets that a platform without an end left behind, so that a socket means somebody is there."""
-    for path in run.glob("*.sock"):
-        path.unlink(missing_ok=True)
 
 
 def _way_in(settings: Settings, users: Users) -> tuple[Users, tuple[str, ...]]:
@@ -188,7 +181,7 @@ async def _run(ground: Ground, *, announce: Announce, say: Say) -> None:
                 await stop.wait()
         finally:
             await supervisor.stop()
-            (ground.settings.data / "run" / ADDRESS).unlink(missing_ok=True)
+            predecessor.mark_of(ground.settings).unlink(missing_ok=True)
 
 
 async def _first(answered: asyncio.Task[None], stop: asyncio.Event) -> None:
@@ -228,7 +221,7 @@ async def _answering(ground: Ground, supervisor: Supervisor) -> None:
 
 def _announcement(ground: Ground, supervisor: Supervisor) -> dict[str, Any]:
     settings = ground.settings
-    path = settings.data / "run" / ADDRESS
+    path = predecessor.mark_of(settings)
     path.write_text(settings.address + "\n")
     path.chmod(0o644)
     return {

@@ -16,6 +16,9 @@ COLOURS = {
     "waiting": "yellow",
 }
 
+WIDEST = 72
+"""Letters of one cell of a table; JSON has it all."""
+
 
 def show(item: Any, *, as_json: bool, line: str = "") -> None:
     """Show one thing: as JSON, by the template `line`, or field by field."""
@@ -35,7 +38,7 @@ def table(items: Sequence[dict[str, Any]], *columns: str, as_json: bool) -> None
     if not items:
         print("(none)", file=sys.stderr)
         return
-    rows = [[_cell(item.get(column)) for column in columns] for item in items]
+    rows = [[_cut(_cell(item.get(column))) for column in columns] for item in items]
     widths = [max(len(name), *(len(row[i]) for row in rows)) for i, name in enumerate(columns)]
     for row in [[name.upper() for name in columns], *rows]:
         print("  ".join(_painted(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -89,6 +92,10 @@ def _cell(value: Any) -> str:
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return clean(" ".join(text.split()))
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
 
 
 def clean(text: str) -> str:
