@@ -9,6 +9,7 @@ import sys
 from freehold.guest import files
 from freehold.guest.commands import run
 from freehold.guest.loop import Loop, Refused, Task
+from freehold.guest.processes import kill_tree
 
 TYPE_CHECKING = False  # as the type checkers read it; importing typing would double the start
 if TYPE_CHECKING:
@@ -27,10 +28,15 @@ def main(line: int, root: str, limits: dict[str, int]) -> None:
         resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (limit, limit))
     silent = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(silent, 2)  # who started us listens there only for why we did not come up
+    loop = Loop(line, lambda loop, channel, ask: _opened(loop, channel, ask, root))
     try:
-        Loop(line, lambda loop, channel, ask: _opened(loop, channel, ask, root)).serve()
+        loop.serve()
     except BrokenPipeError:
         sys.exit(0)  # the outside hung up in the middle of a word
+    finally:
+        for task in loop.tasks.values():
+            if task.pid:
+                kill_tree(loop, task.pid)
 
 
 def _opened(loop: Loop, channel: int, ask: dict[str, Any], root: str) -> Task | None:

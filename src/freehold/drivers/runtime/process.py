@@ -6,6 +6,7 @@ It isolates nothing, and therefore refuses a second tenant.
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from freehold.sandboxes.line import Line
 from freehold.sandboxes.runtime import Finding, Guest, RuntimeDriver, SandboxSpec, Sighting
 
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108
+END_SECONDS: Final = 5.0
 NO_ISOLATION: Final = Finding(
     what="The process runtime isolates nothing: commands of agents run as this user.",
     remedy="Install bubblewrap and unset FREEHOLD_RUNTIME.",
@@ -63,7 +65,7 @@ class ProcessRuntime(RuntimeDriver):
                 start_new_session=True,
             )
         try:
-            line = await Line.over(ours, gone=process.kill)
+            line = await Line.over(ours)
         except BaseException:
             process.kill()
             await asyncio.to_thread(process.wait)
@@ -78,7 +80,7 @@ class ProcessRuntime(RuntimeDriver):
         if awake is not None:
             _, process, talk = awake
             await talk.close()
-            await asyncio.to_thread(process.wait)
+            await asyncio.to_thread(_wait, process)
 
     @override
     async def destroy(self, *, tenant: str, workspace: str) -> None:
@@ -87,7 +89,7 @@ class ProcessRuntime(RuntimeDriver):
                 await self.sleep(sandbox)
         folder = self._folder(tenant, workspace)
         if folder.is_dir():
-            await asyncio.to_thread(shutil.rmtree, folder)
+            await asyncio.to_thread(_remove, folder)
 
     @override
     async def look(self) -> list[Sighting]:
@@ -114,3 +116,22 @@ class ProcessRuntime(RuntimeDriver):
             f"main({line}, {str(folder)!r}, {limits})"
         )
         return [sys.executable, "-I", "-S", "-c", start]
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a guest whose line was cut: it kills what it started, and ends."""
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a workspace, with the folders in it that somebody has closed."""
+    for above, names, _ in os.walk(folder):
+        for name in names:
+            below = Path(above, name)
+            if not below.is_symlink():
+                below.chmod(0o700)
+    shutil.rmtree(folder)

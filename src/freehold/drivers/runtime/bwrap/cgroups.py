@@ -73,6 +73,10 @@ class Cgroups:
             raise
         return Cgroup(tuple(made), self.version)
 
+    def close(self) -> None:
+        """Remove the bases, if nothing is left in them."""
+        Cgroup(tuple(self.bases.values()), self.version).remove()
+
     def sweep(self) -> None:
         """Remove what dead sandboxes left; what still has processes stays."""
         for base in self.bases.values():

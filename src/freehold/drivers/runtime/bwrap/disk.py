@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 DEEPEST: Final = 128
@@ -66,8 +67,21 @@ def _walk(folder: int) -> Iterator[tuple[int, os.stat_result]]:
 
 def _entered(name: str, above: int) -> tuple[int, Iterator[str]]:
     """Open a folder; return it and the names in it."""
-    fd = os.open(name, FOLDER, dir_fd=above)
+    fd = enter(name, above)
     return fd, iter(_names(fd))
+
+
+def enter(name: str, above: int) -> int:
+    """Open folder `name` in `above`; one that somebody has closed to hide what is in it is opened again."""
+    try:
+        return os.open(name, FOLDER, dir_fd=above)
+    except PermissionError:
+        handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        try:
+            Path(f"/proc/self/fd/{handle}").chmod(0o700)
+        finally:
+            os.close(handle)
+        return os.open(name, FOLDER, dir_fd=above)
 
 
 def _names(folder: int) -> list[str]:
@@ -77,7 +91,7 @@ def _names(folder: int) -> list[str]:
 def remove(above: int, name: str) -> None:
     """Remove folder `name` in `above` with all it holds, however deep that is; one that is not there is removed."""
     try:
-        top = os.open(name, FOLDER, dir_fd=above)
+        top = enter(name, above)
     except FileNotFoundError:
         return
     except OSError:
@@ -91,13 +105,14 @@ def remove(above: int, name: str) -> None:
 
 
 def _empty(top: int) -> None:
+    os.fchmod(top, 0o700)
     count = 0
     while names := _names(top):
         for name in names:
             if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
                 os.unlink(name, dir_fd=top)
                 continue
-            folder = os.open(name, FOLDER, dir_fd=top)
+            folder = enter(name, top)
             try:
                 count = _lift(folder, top, count)
             finally:
@@ -111,6 +126,7 @@ def _lift(folder: int, top: int, count: int) -> int:
     for name in _names(folder):
         if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             count += 1
+            os.close(enter(name, folder))  # only a folder one may write to can be moved
             os.rename(name, f".freehold-gone-{os.getpid()}-{count}", src_dir_fd=folder, dst_dir_fd=top)
         else:
             os.unlink(name, dir_fd=folder)

@@ -84,6 +84,8 @@ class Maker:
         for sighting in self.look():
             self.sleep(sighting.id)
         self._keeper.close()
+        if self._cgroups is not None:
+            self._cgroups.close()
         self._starter.shutdown()
 
     def _start(self, spec: SandboxSpec, ended: OnEnd) -> socket.socket:
