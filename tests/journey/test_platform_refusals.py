@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from freehold.settings import passed_on
 from freehold.testing.platform import LocalPlatform
 from tests.platforms import Desk, run_cli
 
@@ -72,3 +74,27 @@ def test_an_unknown_setting_suggests_the_nearest(platform: LocalPlatform) -> Non
     )  # fmt: skip
     assert refused.returncode == 1
     assert "FREEHOLD_ADDRESS" in refused.stderr
+
+
+def test_a_data_folder_that_cannot_be_is_refused(platform: LocalPlatform, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = platform.environment | {"FREEHOLD_DATA": str(tmp_path / "file" / "data")}
+    words = [sys.executable, "-m", "freehold", "up", "--json"]
+    refused = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["code"] == "data_folder_closed"
+
+
+def test_without_bubblewrap_nothing_is_started(tmp_path: Path) -> None:
+    without = "from freehold.drivers.runtime.bwrap import checks; checks.BWRAP = '/nowhere/bwrap'"
+    program = (
+        f"import sys; {without}; sys.argv = ['freehold', 'up', '--json']; from freehold.cli.main import main; main()"
+    )
+    environment = passed_on() | {"FREEHOLD_DATA": str(tmp_path / "data"), "HOME": str(tmp_path)}
+    words = [sys.executable, "-c", program]
+    refused = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    problem = json.loads(refused.stdout)
+    assert problem["code"] == "no_sandboxes"
+    assert "apt install bubblewrap" in problem["remedy"]
+    assert not (tmp_path / "data").exists()

@@ -1,5 +1,6 @@
 """Making sandboxes where the worker may not: `freehold up` does it as root, and looks first whether it can."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,7 +34,9 @@ def spawning(settings: Settings, users: Users) -> Iterator[None]:
     if not users.apart or settings.runtime != "bwrap":
         yield
         return
-    maker = Maker(Place(settings.data, uid_base=settings.sandbox_uid_base), cgroups=settings.sandbox_cgroups)
+    place = Place(settings.data, uid_base=settings.sandbox_uid_base)
+    maker = Maker(place, cgroups=settings.sandbox_cgroups)
+    threading.Thread(target=place.shown, daemon=True).start()  # made now, the first sandbox need not wait for it
     path = settings.data / "run" / SOCKET
     spawner = Spawner(maker, path, user=users.worker.uid, group=users.worker.gid)
     spawner.start()
