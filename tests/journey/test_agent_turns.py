@@ -216,9 +216,11 @@ class TestTools:
 
     async def test_a_sandbox_that_cannot_be_woken_did_nothing(self) -> None:
         played = set_up([[("shell", {"command": "x"})], "No sandbox."], tools={"shell": "allow"})
-        played.sandboxes.broken = Unavailable("bubblewrap is missing.", code="no_runtime")
+        played.sandboxes.broken = Unavailable("No room in /srv/freehold/run.", code="runtime_missing")
         await played.stage.say("go")
         assert played.gateway.effects["run_1/1/1/1"].state is EffectState.FAILED
+        (told,) = played.results()
+        assert "/srv" not in str(told), "the host's folders are not the model's business"
 
     async def test_the_same_call_id_twice_means_two_calls(self) -> None:
         played = set_up(

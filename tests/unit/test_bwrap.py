@@ -158,6 +158,11 @@ def test_both_versions_of_cgroups_get_the_same_limits() -> None:
     assert second["cpu.max"] == "50000 100000"
 
 
+def test_a_cgroup_is_made_where_somebody_took_its_base_away(tmp_path: Path) -> None:
+    (folder,) = Cgroups({"memory": tmp_path / "taken"}, 1).make("sbx_1", Limits()).folders
+    assert folder.is_dir()
+
+
 def test_a_cgroup_is_written_and_removed_whole(tmp_path: Path) -> None:
     cgroup = Cgroups({"unified": tmp_path}, 2).make("sbx_1", Limits())
     (folder,) = cgroup.folders

@@ -5,6 +5,7 @@ The gateway judges each call and writes it down; when it says *open*, the guest 
 told what became of it. A sandbox that dies costs the call, never the run.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, final
@@ -18,10 +19,12 @@ from freehold.agents.ports import Gateway, Hands
 from freehold.agents.sources import Call, Result, ToolSource, ToolSpec, failed
 from freehold.core.agents import Version
 from freehold.core.effects import SANDBOX, EffectState, Outcome
-from freehold.core.errors import FreeholdError, Invalid, NotFound
+from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable
 from freehold.core.parts import Origin
 from freehold.runs.segment import Segment
 from freehold.sandboxes.runtime import Ended, Guest
+
+log = logging.getLogger(__name__)
 
 CAP: Final = 100_000
 """Bytes of output or of a file that one call gives back."""
@@ -158,7 +161,7 @@ class SandboxTools(ToolSource):
             result = await do(_Doing(guest=guest, key=call.key, again=not opened.fresh, timeout=self._timeout), wanted)
         except FreeholdError as error:
             sure = not begun or isinstance(error, NotFound | Invalid)
-            return (EffectState.FAILED if sure else EffectState.UNKNOWN), told(error)
+            return (EffectState.FAILED if sure else EffectState.UNKNOWN), told(_fit_for_a_model(error, segment))
         if "value" in result:
             return EffectState.DONE, result
         return (EffectState.UNKNOWN if result.get("interrupted") else EffectState.FAILED), result
@@ -177,6 +180,19 @@ class SandboxTools(ToolSource):
             if ours(error):
                 raise
             # It stands otherwise in the gateway's book already: what the guest did is what the model is told.
+
+
+def _fit_for_a_model(error: FreeholdError, segment: Segment) -> FreeholdError:
+    """Return what a model may read of `error`: why a sandbox is away names this machine's folders, and is the operator's."""
+    if not isinstance(error, Unavailable):
+        return error
+    log.warning("A sandbox of run %s: %s", segment.run.id, error)
+    if error.code == "sandbox_died":
+        ended = "The sandbox ended before the call was over; some of it may be done."
+        return Unavailable(ended, code=error.code, remedy="Look at what is there before you call it again.")
+    return Unavailable(
+        "There is no sandbox to be had now.", code=error.code, remedy="An operator finds out why with: freehold doctor"
+    )
 
 
 def printed(ended: Ended, timeout: float) -> str:

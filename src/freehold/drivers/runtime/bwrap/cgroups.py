@@ -63,6 +63,7 @@ class Cgroups:
         made: list[Path] = []
         try:
             for controller, base in self.bases.items():
+                _make_base(base, self.version)  # somebody who tidies up the host takes an empty one away
                 folder = base / name
                 folder.mkdir(exist_ok=True)
                 made.append(folder)
@@ -177,10 +178,17 @@ def _enable(folder: Path) -> None:
 
 def _prepared(cgroups: Cgroups) -> Cgroups | None:
     for base in cgroups.bases.values():
-        base.mkdir(exist_ok=True)
+        _make_base(base, cgroups.version)
         if not os.access(base, os.W_OK):
             return None
-        if cgroups.version != 1:
-            _enable(base)
     cgroups.sweep()
     return cgroups
+
+
+def _make_base(base: Path, version: int) -> None:
+    try:
+        base.mkdir()
+    except FileExistsError:
+        return
+    if version != 1:
+        _enable(base)
