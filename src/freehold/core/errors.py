@@ -63,8 +63,9 @@ class BadTransition(Conflict):
 
     def __init__(self, noun: str, state: str, event: str) -> None:
         """Name the noun, the state it is in and the event it does not know there."""
+        article = "An" if noun[0] in "aeiou" else "A"
         super().__init__(
-            f"A {noun} that is {state} cannot {event}.",
+            f"{article} {noun} that is {state} cannot {event}.",
             remedy=f"Look at the {noun} again: it is {state}.",
         )
 

@@ -28,6 +28,8 @@ def inside(root: str, path: str, *, follow: bool = True) -> str:
         raise Refused("outside_workspace", "A path has no zero bytes.")
     if path == HOME or path.startswith(HOME + "/"):
         path = path[len(HOME) :]
+    elif path.startswith("/"):
+        raise Refused("outside_workspace", f"{path} is not in {HOME}.")
     full = os.path.join(root, path.lstrip("/"))
     if follow:
         found = os.path.realpath(full)
