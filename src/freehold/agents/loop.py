@@ -45,6 +45,7 @@ from freehold.agents.sources import Call, ContextSource, ToolSource
 from freehold.agents.stopping import Stop
 from freehold.core.approvals import ApprovalState
 from freehold.core.errors import FreeholdError, Unavailable
+from freehold.core.parts import Part
 from freehold.core.runs import WaitsFor
 from freehold.runs.endings import Child, Done, Ending, Park, Question
 from freehold.runs.segment import Body, Segment
@@ -59,6 +60,8 @@ _UNKNOWN: Final = "unknown"
 """Stands for every tool that does not exist, so that calling one is a recorded step like any other."""
 _NO_LIMITS: Final = UsageLimits(request_limit=None)
 _GO_ON: Final = ModelRequest(parts=[UserPromptPart("go on")])
+_AGENT: Final[Agent[object, str | DeferredToolRequests]] = Agent(output_type=[str, DeferredToolRequests])
+"""Whoever runs it brings model and tools along; putting one together costs as much as a step."""
 
 
 def body_of(
@@ -112,14 +115,22 @@ async def _turn(
     calling = Calling(sources, segment, context)
     asking = Asking(gateway, segment, context, tools=calling.offered, attempts=attempts)
     batch = _Batch(calling)
-    history, answers = await _resumed(segment, context, batch)
-    agent: Agent[object, str | DeferredToolRequests] = Agent(
-        _Model(asking, batch, segment.version.spec.model),
+    calls = context.calls(segment.run.id)
+    if any(result is None for _call, result in calls):
+        history, answers = await _resumed(segment, calls, batch)
+    else:
+        text, proposed = await asking.ask()
+        if not proposed:
+            return Done(text)  # nothing to decide: most turns are over before Pydantic AI is asked anything
+        history, answers = [_GO_ON, batch.reply(text, proposed)], None
+    result = await _AGENT.run(
+        None,
+        model=_Model(asking, batch, segment.version.spec.model),
         toolsets=[_Tools(batch)],
-        output_type=[str, DeferredToolRequests],
-    )
-    result = await agent.run(
-        None, message_history=history, deferred_tool_results=answers, usage_limits=_NO_LIMITS, infer_name=False
+        message_history=history,
+        deferred_tool_results=answers,
+        usage_limits=_NO_LIMITS,
+        infer_name=False,
     )
     if isinstance(result.output, str):
         return Done(result.output)
@@ -139,6 +150,11 @@ class _Batch:
         """Make these the calls of the newest reply; Pydantic AI sees their ids and nothing they say."""
         self._calls = {call.id: call for call in calls}
         return [ToolCallPart(tool_name=self._name(call), args={}, tool_call_id=call.id) for call in calls]
+
+    def reply(self, text: str, calls: Sequence[Call]) -> ModelResponse:
+        """Return the newest reply as Pydantic AI sees it."""
+        said: list[ModelResponsePart] = [TextPart(text)] if text else []
+        return ModelResponse(parts=[*said, *self.take(calls)])
 
     def returned(self, call: Call) -> ToolReturnPart:
         """Return the mark of a call that has its result."""
@@ -170,17 +186,14 @@ class _Batch:
 
 
 async def _resumed(
-    segment: Segment, context: Context, batch: _Batch
-) -> tuple[list[ModelMessage], DeferredToolResults | None]:
+    segment: Segment, calls: Sequence[tuple[Call, Part | None]], batch: _Batch
+) -> tuple[list[ModelMessage], DeferredToolResults]:
     """
-    Return where Pydantic AI goes on, and what became of the calls the run waited for.
+    Return where Pydantic AI goes on, and what became of those of the `calls` that the run waited for.
 
     A call that nobody was asked about and that no child answers was cut off by an outage: it is made again.
     """
-    calls = context.calls(segment.run.id)
     open_calls = [call for call, result in calls if result is None]
-    if not open_calls:
-        return [_GO_ON], None
     approvals = {approval.key: approval for approval in segment.approvals}
     ended = {
         signal["payload"]["call"]: signal["payload"] for signal in segment.signals if signal["name"] == "child.ended"
@@ -232,8 +245,7 @@ class _Model(Model):
         text, calls = await self._asking.ask()
         if not text and not calls:
             raise Stop(Done(""))  # silence is an answer; Pydantic AI would ask again
-        said: list[ModelResponsePart] = [TextPart(text)] if text else []
-        return ModelResponse(parts=[*said, *self._batch.take(calls)])
+        return self._batch.reply(text, calls)
 
 
 @final
