@@ -31,7 +31,7 @@ def read(spec: str) -> tuple[str, str, int]:
     """Return the process, point and count that `spec` names; raise `Invalid` where it is none."""
     process, _, rest = spec.partition(":")
     point, _, count = rest.partition(":")
-    point = point.replace("_", "-").removesuffix("-written")
+    point = point.replace("_", "-").replace(" ", "-").removesuffix("-written")
     if process not in PROCESSES or point not in POINTS or not (count or "1").isdigit():
         raise Invalid(
             f"{spec!r} is no failpoint.",

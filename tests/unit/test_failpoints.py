@@ -23,6 +23,7 @@ def disarmed() -> Iterator[None]:
         ("worker:sent:2", ("worker", "sent", 2)),
         ("gateway:intent-written:1", ("gateway", "intent", 1)),
         ("web:intent_written:1", ("web", "intent", 1)),
+        ("web:intent written:1", ("web", "intent", 1)),
         ("sandbox:answered", ("sandbox", "answered", 1)),
     ],
 )
