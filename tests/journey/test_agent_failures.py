@@ -36,11 +36,14 @@ async def test_pauses_double() -> None:
     assert (played.stage.clock.now() - before).total_seconds() == 1.5
 
 
-async def test_after_the_last_attempt_the_run_fails_with_the_providers_code() -> None:
-    played = set_up([busy(0)] * ATTEMPTS)
+@pytest.mark.parametrize(
+    "code", ["provider_busy", "provider_cut", "provider_malformed", "provider_timeout", "provider_unavailable"]
+)
+async def test_after_the_last_attempt_the_run_fails_with_the_providers_code(code: str) -> None:
+    played = set_up([Unavailable("It is away.", code=code, after=0.0)] * ATTEMPTS)
     ending = await played.stage.say("hi")
     assert isinstance(ending, Fail)
-    assert ending.code == "provider_busy"
+    assert ending.code == code
     assert ending.remedy
 
 

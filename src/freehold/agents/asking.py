@@ -29,6 +29,8 @@ REMEDIES: Final = {
     "provider_unavailable": "See whether the provider is up; then say it again.",
     "provider_busy": "Wait until the provider's limit allows more, or use another model.",
     "provider_refused": "Check the connection's secret: freehold secret set NAME.",
+    "provider_cut": "Say it again; if it goes on, see whether the provider is up.",
+    "provider_malformed": "See whether the connection's base_url is that of an API that speaks OpenAI's chat completions.",
     "provider_timeout": "Say it again, or raise FREEHOLD_MODEL_TIMEOUT.",
 }
 

@@ -115,11 +115,7 @@ class OpenAiModels(ModelDriver):
         if status in _AGAIN or status >= 500:  # noqa: PLR2004
             after = self._wait(response.headers.get("Retry-After", ""))
             return Unavailable(f"The model's provider failed ({status}).", code="provider_unavailable", after=after)
-        return Invalid(
-            f"The model's provider rejected the request ({status}). {said}".strip(),
-            code="provider_rejected",
-            remedy="Look at the model's name and at what the provider says.",
-        )
+        return _rejected(status, said)
 
     def _wait(self, header: str) -> float:
         """Return the seconds that a Retry-After means, whether number or date."""
@@ -177,6 +173,20 @@ async def _streamed(call: ModelCall, response: aiohttp.ClientResponse, sent: int
     if not reading.finish:
         raise Unavailable("The model's provider broke off in the middle of its answer.", code="provider_cut")
     return reading.reply()
+
+
+def _rejected(status: int, said: str) -> Invalid:
+    if status // 100 == 3:  # noqa: PLR2004
+        return Invalid(
+            f"The model's provider sends us elsewhere ({status}), where the credential does not go.",
+            code="provider_rejected",
+            remedy="Set the connection's base_url to the address that it sends to.",
+        )
+    return Invalid(
+        f"The model's provider rejected the request ({status}). {said}".strip(),
+        code="provider_rejected",
+        remedy="Look at the model's name and at what the provider says.",
+    )
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
