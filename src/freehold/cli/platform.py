@@ -27,7 +27,10 @@ def up(as_json: JsonOption = False) -> None:
     from freehold.app import up as platform  # noqa: PLC0415 - noun commands need none of this
     from freehold.settings import Settings  # noqa: PLC0415
 
-    platform.up(Settings.read(), announce=_announce_json if as_json else _announce, say=_say)
+    settings = Settings.read()
+    if not as_json:
+        note(f"Starting gateway, worker and web over {settings.data} …")
+    platform.up(settings, announce=_announce_json if as_json else _announce, say=_say)
 
 
 def demo(as_json: JsonOption = False) -> None:
