@@ -166,6 +166,43 @@ async def test_when_the_spawner_goes_the_worker_is_told_and_finds_the_next_one(d
     await runtime.close()
 
 
+async def test_whatever_breaks_in_the_spawner_the_worker_gets_an_answer(
+    path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_words: object) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(maker, "sleep", broken)
+    making = AskedMaking(path)
+    async with asyncio.timeout(5):
+        guest = asyncio.create_task(making.wake(SPEC, lambda _reason: None))
+        with pytest.raises(Unavailable, match="spawner broke"):
+            await guest
+        with pytest.raises(Unavailable, match="spawner broke"):
+            await making.sleep(SPEC.id)
+    monkeypatch.undo()
+    await making.close()
+
+
+async def test_a_spawner_that_never_answers_is_not_waited_for_for_ever(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freehold.drivers.runtime.bwrap.asking.ANSWER_SECONDS", 0.05)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as deaf:
+        deaf.bind(str(data / "deaf.sock"))
+        deaf.listen()
+        making = AskedMaking(data / "deaf.sock")
+        with pytest.raises(Unavailable, match="does not answer"):
+            await making.sleep(SPEC.id)
+        await making.close()
+
+
+def test_a_workspace_that_cannot_be_opened_is_told_as_such(data: Path, maker: Maker) -> None:
+    (data / "tenants").write_text("in the way")
+    with pytest.raises(Unavailable):
+        maker.wake(SPEC, lambda _reason: None)
+
+
 OWNER = """
 import sys, time
 from pathlib import Path

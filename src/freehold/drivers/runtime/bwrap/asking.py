@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import msgspec
 from typing_extensions import override
@@ -17,6 +17,9 @@ from freehold.drivers.runtime.bwrap.making import OnEnd
 from freehold.drivers.runtime.bwrap.words import MAX_MESSAGE, Ask, Tell, asking
 from freehold.sandboxes.runtime import Finding, SandboxSpec, Sighting
 from freehold.store.sockets import fitting
+
+ANSWER_SECONDS: Final = 30.0
+"""How long the spawner may take over one answer; ending a sandbox takes it ten seconds at most."""
 
 Answer = tuple[Tell, list[int]]
 
@@ -70,8 +73,11 @@ class AskedMaking(Making):
         end = self._connected()
         answer = self._waiting[ask.n] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.get_running_loop().sock_sendall(end, msgspec.json.encode(ask))
-            told, fds = await answer
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await asyncio.get_running_loop().sock_sendall(end, msgspec.json.encode(ask))
+                told, fds = await answer
+        except TimeoutError as error:
+            raise Unavailable("The spawner does not answer.", code="spawner_away", after=1.0) from error
         except OSError as error:
             self._lost()
             raise _away() from error

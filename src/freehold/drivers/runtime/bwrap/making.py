@@ -49,7 +49,10 @@ class Maker:
     def wake(self, spec: SandboxSpec, ended: OnEnd) -> socket.socket:
         """Start a sandbox and return our end of its line; one of the same name is ended first."""
         self.sleep(checked(spec.id))
-        return self._starter.submit(self._start, spec, ended).result()
+        try:
+            return self._starter.submit(self._start, spec, ended).result()
+        except OSError as error:
+            raise _not_made(error) from error
 
     def sleep(self, sandbox: str) -> None:
         """End a sandbox, and return when nothing of it is left."""
@@ -98,13 +101,11 @@ class Maker:
             cgroup = self._cgroups.make(spec.id, spec.limits) if self._cgroups else None
             fds = (theirs.fileno(), seccomp)
             process = self._run(self._command(spec, *fds, cgroup=cgroup, full=full), fds)
-        except BaseException as error:
+        except BaseException:
             ours.close()
             os.close(workspace)
             if cgroup is not None:
                 cgroup.remove()
-            if isinstance(error, OSError):
-                raise _not_made(error) from error
             raise
         finally:
             theirs.close()

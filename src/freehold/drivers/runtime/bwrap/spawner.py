@@ -6,6 +6,7 @@ command is decided here, never by who asks. When the worker hangs up, its sandbo
 """
 
 import contextlib
+import logging
 import os
 import socket
 import struct
@@ -16,11 +17,13 @@ from typing import Final, final
 
 import msgspec
 
-from freehold.core.errors import FreeholdError, Invalid
+from freehold.core.errors import FreeholdError, Invalid, Unavailable
 from freehold.drivers.runtime.bwrap.checks import look_at_host
 from freehold.drivers.runtime.bwrap.making import Maker
 from freehold.drivers.runtime.bwrap.words import MAX_MESSAGE, Ask, Problem, Tell
 from freehold.store.sockets import fitting
+
+log = logging.getLogger(__name__)
 
 BACKLOG: Final = 8
 AT_ONCE: Final = 16
@@ -125,6 +128,10 @@ class _Link:
             self._tell(Tell(n=ask.n, problem=Problem.of(error)))
         except ValueError as error:
             self._tell(Tell(n=ask.n, problem=Problem.of(Invalid(f"The spawner cannot do that: {error}."))))
+        except Exception:  # whoever asked waits for an answer, whatever went wrong
+            log.exception("The spawner broke while it was to %s.", ask.do)
+            broke = Unavailable("The spawner broke; `freehold up` says how.", code="spawner_broke", after=1.0)
+            self._tell(Tell(n=ask.n, problem=Problem.of(broke)))
 
     def _obey(self, ask: Ask) -> None:
         match ask:
