@@ -207,3 +207,89 @@ async def test_closing_puts_all_to_sleep(sandboxes: Sandboxes, runtime: MemoryRu
     assert await runtime.look() == []
     assert sum(row["wakes"] for row in books.rows) == 3
     assert len(books.rows) == 6
+
+
+async def test_who_asks_while_the_sandbox_goes_to_sleep_gets_one_that_is_kept(
+    sandboxes: Sandboxes, runtime: MemoryRuntime
+) -> None:
+    await sandboxes.awake(work(), 1)
+    runtime.hold_sleeps()
+    resting = asyncio.create_task(sandboxes.rest("run_1"))
+    await asyncio.sleep(0)
+    asking = asyncio.create_task(sandboxes.awake(work(), 1))
+    await asyncio.sleep(0)
+    runtime.let_sleep()
+    await resting
+    assert (await (await asking).run(["true"])).exit == 0
+    await sandboxes.rest("run_1")
+    assert await runtime.look() == []
+
+
+async def test_a_sandbox_that_does_not_go_to_sleep_is_tried_again(
+    sandboxes: Sandboxes, runtime: MemoryRuntime, books: Books
+) -> None:
+    await sandboxes.awake(work(), 1)
+    runtime.stuck = Unavailable("It does not end.", code="sandbox_stuck")
+    with pytest.raises(Unavailable):
+        await sandboxes.rest("run_1")
+    await sandboxes.sweep()
+    assert len(await runtime.look()) == 1
+    runtime.stuck = None
+    await sandboxes.sweep()
+    assert await runtime.look() == []
+    assert len(books.rows) == 2, "a wake and a sleep, each once"
+
+
+async def test_whoever_gives_up_while_the_wake_is_taken_down_leaves_no_sandbox_behind(
+    runtime: MemoryRuntime, clock: FakeClock
+) -> None:
+    async def never(work: Work, **_row: Any) -> None:
+        await asyncio.Event().wait()
+
+    limits = Limits(memory_mb=256)
+    sandboxes = Sandboxes(runtime, new_id=Ids(clock.now), clock=clock, limits=limits, idle=IDLE, wakes=2, report=never)
+    asking = asyncio.create_task(sandboxes.awake(work(), 1))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(await runtime.look()) == 1
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    resting = asyncio.create_task(sandboxes.rest("run_1"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await runtime.look() == []
+    resting.cancel()
+
+
+async def test_sweeping_goes_on_whatever_breaks(
+    sandboxes: Sandboxes, runtime: MemoryRuntime, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandboxes.awake(work(), 1)
+    runtime.stuck = Unavailable("It does not end.", code="sandbox_stuck")
+    clock.wind(IDLE)
+    await sandboxes.sweep()
+    runtime.stuck = None
+    swept = asyncio.Event()
+
+    async def break_once() -> None:
+        monkeypatch.setattr(sandboxes, "sweep", again)
+        raise ZeroDivisionError
+
+    async def again() -> None:
+        swept.set()
+
+    monkeypatch.setattr(sandboxes, "sweep", break_once)
+    keeping = asyncio.create_task(sandboxes.keep())
+    async with asyncio.timeout(5):
+        await swept.wait()
+    keeping.cancel()
+
+
+async def test_a_clock_that_is_set_back_makes_no_negative_usage(
+    sandboxes: Sandboxes, clock: FakeClock, books: Books
+) -> None:
+    await sandboxes.awake(work(), 1)
+    clock.wind(-3600)
+    await sandboxes.rest("run_1")
+    assert books.rows[-1]["awake_ms"] == 0

@@ -1,34 +1,21 @@
 """One sandbox per run: woken by the step that needs it, put to sleep when nobody does, and accounted for."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import contextlib
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, final
-
-from typing_extensions import override
 
 from freehold.core.clock import Clock
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.core.ids import NewId
 from freehold.gateway.client import Work
-from freehold.sandboxes.runtime import (
-    DEFAULT_CAP,
-    DEFAULT_TIMEOUT,
-    Ended,
-    Entry,
-    Guest,
-    Limits,
-    OnOutput,
-    Port,
-    RuntimeDriver,
-    SandboxSpec,
-    Stream,
-)
+from freehold.sandboxes.runtime import Guest, Limits, RuntimeDriver, SandboxSpec
+from freehold.sandboxes.watching import Watched
 
-DEAD: Final = frozenset({"sandbox_died", "workspace_full"})
-"""Codes after which a sandbox may be gone; the next step that needs one gets a new one."""
+log = logging.getLogger(__name__)
+
 SWEEP_SECONDS: Final = 5.0
 
 
@@ -44,7 +31,7 @@ class Report(Protocol):
 class _Awake:
     work: Work
     spec: SandboxSpec
-    guest: "_Watched"
+    guest: Watched
     since: datetime
 
 
@@ -86,6 +73,8 @@ class Sandboxes:
         self._waking = asyncio.Semaphore(wakes)
         self._places: dict[str, _Place] = {}
         self._owed: list[_Used] = []
+        self._left: list[str] = []
+        """Sandboxes that would not go to sleep."""
 
     async def awake(self, work: Work, uid: int) -> Guest:
         """
@@ -93,14 +82,11 @@ class Sandboxes:
 
         Ask for it whenever it is needed and do not keep it: it may be put to sleep meanwhile.
         """
-        place = self._places.setdefault(work.run, _Place())
-        async with place.turn:
-            if place.awake is not None and place.awake.guest.dead:
-                await self._rest(place)
-            if place.awake is None:
-                place.awake = await self._wake(work, uid)
-            place.awake.guest.used = self._clock.now()
-            return place.awake.guest
+        while True:
+            place = self._places.setdefault(work.run, _Place())
+            async with place.turn:
+                if self._places.get(work.run) is place:  # else it was put away while we waited for our turn
+                    return await self._woken(place, work, uid)
 
     async def rest(self, run: str) -> None:
         """Put the run's sandbox to sleep, if it has one."""
@@ -108,16 +94,22 @@ class Sandboxes:
         if place is None:
             return
         async with place.turn:
-            await self._rest(place)
-        if not place.turn.locked() and self._places.get(run) is place:
-            del self._places[run]
+            try:
+                await self._rest(place)
+            finally:
+                if self._places.get(run) is place:
+                    del self._places[run]
 
     async def sweep(self) -> None:
-        """Put to sleep what nobody used for a while, and report again what could not be reported."""
+        """Put to sleep what nobody used for a while or what would not sleep, and report what could not be reported."""
+        left, self._left = self._left, []
+        for sandbox in left:
+            await self._asleep(sandbox)
         for run, place in list(self._places.items()):
             awake = place.awake
             if awake is not None and not place.turn.locked() and self._idles(awake.guest):
-                await self.rest(run)
+                with contextlib.suppress(FreeholdError):  # it is left to the next sweep
+                    await self.rest(run)
         owed, self._owed = self._owed, []
         for used in owed:
             await self._account(used)
@@ -126,7 +118,10 @@ class Sandboxes:
         """Sweep for ever."""
         while True:
             await self._clock.sleep(min(SWEEP_SECONDS, self._idle))
-            await self.sweep()
+            try:
+                await self.sweep()
+            except Exception:
+                log.exception("Sweeping the sandboxes broke; it is done again.")
 
     async def close(self) -> None:
         """Put all of them to sleep."""
@@ -134,9 +129,18 @@ class Sandboxes:
             await self.rest(run)
         await self._driver.close()
 
-    def _idles(self, guest: "_Watched") -> bool:
+    def _idles(self, guest: Watched) -> bool:
         unused = (self._clock.now() - guest.used).total_seconds()
         return guest.dead or (guest.busy == 0 and unused >= self._idle)
+
+    async def _woken(self, place: _Place, work: Work, uid: int) -> Watched:
+        if place.awake is not None and place.awake.guest.dead:
+            await self._rest(place)
+        if place.awake is None:
+            place.awake = awake = await self._wake(work, uid)
+            await self._account(_Used(work, awake.spec.id, 1, 0, self._limits.memory_mb))
+        place.awake.guest.used = self._clock.now()
+        return place.awake.guest
 
     async def _wake(self, work: Work, uid: int) -> _Awake:
         spec = SandboxSpec(
@@ -145,9 +149,7 @@ class Sandboxes:
         async with self._waking:
             since = self._clock.now()
             guest = await self._driver.wake(spec)
-        awake = _Awake(work, spec, _Watched(guest, self._clock), since)
-        await self._account(_Used(work, spec.id, 1, 0, self._limits.memory_mb))
-        return awake
+        return _Awake(work, spec, Watched(guest, self._clock), since)
 
     async def _rest(self, place: _Place) -> None:
         awake, place.awake = place.awake, None
@@ -155,10 +157,20 @@ class Sandboxes:
             return
         try:
             await self._driver.sleep(awake.spec.id)
+        except FreeholdError:
+            self._left.append(awake.spec.id)
+            raise
         finally:
             passed = self._clock.now() - awake.since
-            ms = int(passed.total_seconds() * 1000)
+            ms = max(int(passed.total_seconds() * 1000), 0)  # the time of day may have been set back
             await self._account(_Used(awake.work, awake.spec.id, 0, ms, awake.spec.limits.memory_mb))
+
+    async def _asleep(self, sandbox: str) -> None:
+        try:
+            await self._driver.sleep(sandbox)
+        except FreeholdError as error:
+            log.warning("Sandbox %s does not go to sleep: %s", sandbox, error.message)
+            self._left.append(sandbox)
 
     async def _account(self, used: _Used) -> None:
         try:
@@ -171,111 +183,5 @@ class Sandboxes:
             )
         except Unavailable:
             self._owed.append(used)
-
-
-@final
-class _Watched(Guest):
-    """A guest that remembers when it was used last, and whether it is still of use."""
-
-    def __init__(self, guest: Guest, clock: Clock) -> None:
-        self._guest, self._clock = guest, clock
-        self.used = clock.now()
-        self.busy = 0
-        self.dead = False
-
-    @contextmanager
-    def _use(self) -> Iterator[None]:
-        self.busy += 1
-        try:
-            yield
         except FreeholdError as error:
-            self.dead = self.dead or error.code in DEAD
-            raise
-        finally:
-            self.busy -= 1
-            self.used = self._clock.now()
-
-    @override
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        key: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        stdin: bytes = b"",
-        cap: int = DEFAULT_CAP,
-        tty: bool = False,
-        on_output: OnOutput | None = None,
-    ) -> Ended:
-        with self._use():
-            return await self._guest.run(
-                argv, key=key, timeout=timeout, stdin=stdin, cap=cap, tty=tty, on_output=on_output
-            )
-
-    @override
-    async def stream(self, target: Sequence[str] | Port) -> Stream:
-        with self._use():
-            return _WatchedStream(await self._guest.stream(target), self)
-
-    @override
-    async def read_file(self, path: str, *, cap: int = DEFAULT_CAP) -> bytes:
-        with self._use():
-            return await self._guest.read_file(path, cap=cap)
-
-    @override
-    async def write_file(self, path: str, data: bytes) -> None:
-        with self._use():
-            await self._guest.write_file(path, data)
-
-    @override
-    async def list_files(self, path: str = ".") -> list[Entry]:
-        with self._use():
-            return await self._guest.list_files(path)
-
-    @override
-    async def delete_file(self, path: str) -> None:
-        with self._use():
-            await self._guest.delete_file(path)
-
-    @override
-    async def close(self) -> None:
-        self.dead = True
-        await self._guest.close()
-
-    def hold(self) -> None:
-        """Stay awake for an open stream."""
-        self.busy += 1
-
-    def release(self) -> None:
-        """Let it go."""
-        self.busy -= 1
-        self.used = self._clock.now()
-
-
-@final
-class _WatchedStream(Stream):
-    """A stream that keeps its sandbox awake while it is open."""
-
-    def __init__(self, stream: Stream, watched: _Watched) -> None:
-        self._stream, self._watched = stream, watched
-        self._open = True
-        watched.hold()
-
-    @override
-    async def read(self) -> bytes:
-        return await self._stream.read()
-
-    @override
-    async def write(self, data: bytes) -> None:
-        await self._stream.write(data)
-
-    @override
-    async def finish(self) -> None:
-        await self._stream.finish()
-
-    @override
-    async def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._watched.release()
-        await self._stream.close()
+            log.warning("What sandbox %s used is not taken down: %s", used.sandbox, error.message)

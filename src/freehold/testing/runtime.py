@@ -120,11 +120,23 @@ class MemoryRuntime(RuntimeDriver):
         self.woken: list[SandboxSpec] = []
         self.refuse: FreeholdError | None = None
         """What the next wakes fail with."""
+        self.stuck: FreeholdError | None = None
+        """What putting one to sleep fails with."""
         self.next_guest: QuietGuest | None = None
         """The guest of the next wake."""
         self._awake: dict[str, tuple[SandboxSpec, QuietGuest]] = {}
         self._may_wake = asyncio.Event()
         self._may_wake.set()
+        self._may_sleep = asyncio.Event()
+        self._may_sleep.set()
+
+    def hold_sleeps(self) -> None:
+        """Let going to sleep take until `let_sleep`."""
+        self._may_sleep.clear()
+
+    def let_sleep(self) -> None:
+        """Let it come to its end."""
+        self._may_sleep.set()
 
     def hold_wakes(self) -> None:
         """Let wakes take until `let_wake`."""
@@ -152,6 +164,9 @@ class MemoryRuntime(RuntimeDriver):
 
     @override
     async def sleep(self, sandbox: str) -> None:
+        await self._may_sleep.wait()
+        if self.stuck is not None:
+            raise self.stuck
         awake = self._awake.pop(sandbox, None)
         if awake is not None:
             awake[1].dead = True
