@@ -2,15 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from typing import Annotated, Any
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Final
 
 import typer
 
 from freehold.cli.calling import Api, api, of_tenant
 from freehold.cli.options import TenantOption
 from freehold.cli.showing import bold, clean, colour
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import FreeholdError, Unavailable
+
+ATTEMPTS: Final = 30
+"""How often in a row a stream that broke off is taken up again."""
+OVER: Final = frozenset({"run.done", "run.failed", "run.cancelled"})
+
+Show = Callable[[str, str, dict[str, Any]], None]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,11 +54,12 @@ def _said(agent: str) -> Iterator[str]:
 class Turn:
     """One message and all that happens until its answer."""
 
-    def __init__(self, platform: Api, tenant: str) -> None:
-        """Play it on `platform` for `tenant`."""
-        self._platform, self._tenant = platform, tenant
+    def __init__(self, platform: Api, tenant: str, *, pause: float = 1.0) -> None:
+        """Play it on `platform` for `tenant`; a stream that breaks off is taken up again after `pause` seconds."""
+        self._platform, self._tenant, self._pause = platform, tenant, pause
         self._streamed = ""
         self._asked: set[str] = set()
+        self._begun: set[str] = set()
 
     def play(self, agent: str, text: str, conversation: str | None) -> str:
         """Say `text`, show what comes, and return the conversation it belongs to."""
@@ -59,29 +67,54 @@ class Turn:
         told = self._platform.post(of_tenant(self._tenant, "agents", agent, "messages"), body)
         run = told["run"]["id"]
         try:
-            for name, data in self._platform.events(of_tenant(self._tenant, "runs", run, "events")):
-                self._show(run, name, data)
+            self._follow(run, self._show)
         except KeyboardInterrupt:
             cancelled = self._platform.post(of_tenant(self._tenant, "runs", run, "cancel"))
             print(colour(f"\n(the run is {cancelled['state']})", "dim"))
         return str(told["message"]["conversation"])
 
+    def _follow(self, run: str, show: Show) -> None:
+        """Show what happens in `run` until it is over, whatever becomes of the line meanwhile."""
+        seen, failures = 0, 0
+        while True:
+            try:
+                for name, data in self._platform.events(
+                    f"{of_tenant(self._tenant, 'runs', run, 'events')}?after={seen}"
+                ):
+                    show(run, name, data)
+                    seen, failures = max(seen, data.get("seq", 0)), 0
+                    if name in OVER:
+                        return
+            except Unavailable:
+                if failures >= ATTEMPTS:
+                    raise
+            failures += 1
+            time.sleep(self._pause)
+
     def _show(self, run: str, name: str, data: dict[str, Any]) -> None:
-        kind = name if name in {"delta", "reset"} else data.get("type", name)
-        match kind:
+        match name:
             case "delta":
                 self._streamed += data["text"]
                 print(clean(data["text"]), end="", flush=True)
             case "reset" if self._streamed:
                 self._end_line()
                 print(colour("(it begins again)", "dim"))
-            case "step.started" if data["data"].get("kind") == "tool":
+            case "run.done" | "run.failed" | "run.cancelled":
+                self._finish(name, data["data"])
+            case _:
+                self._show_work(run, name, data)
+
+    def _show_work(self, run: str, name: str, data: dict[str, Any]) -> None:
+        """Show the tools a run uses, what it delegates, and what it asks; a child's words are for its parent only."""
+        match name:
+            case "step.started" if data["data"].get("kind") == "tool" and data["data"].get("call") not in self._begun:
+                self._begun.add(str(data["data"].get("call")))  # what waited for a person or child begins again
                 self._end_line()
                 print(colour(clean(f"· {data['data']['name']} {_short(data['data'].get('arguments'))}"), "dim"))
+            case "child.started":
+                self._follow(data["data"]["run"], self._show_work)
             case "run.waiting" if data["data"].get("waits_for") == "person":
                 self._ask(run)
-            case "run.done" | "run.failed" | "run.cancelled":
-                self._finish(kind, data["data"])
             case _:
                 pass
 
