@@ -6,6 +6,7 @@ sandbox can write more than its limit, which is then seen, and ends it.
 """
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -20,6 +21,8 @@ from freehold.core.errors import Exhausted, FreeholdError, Unavailable
 from freehold.drivers.runtime.bwrap.cgroups import Cgroup
 from freehold.drivers.runtime.bwrap.disk import Most, excess
 from freehold.sandboxes.runtime import SandboxSpec
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.25
 MEASURE_SECONDS: Final = 5.0
@@ -119,7 +122,10 @@ class Keeper:
                 if fd == self._wake:
                     os.read(self._wake, 4096)
                 else:
-                    self._reap(fd)
+                    try:
+                        self._reap(fd)
+                    except Exception:  # the others are to be reaped all the same
+                        log.exception("Reaping a sandbox broke.")
 
     def _measure_all(self) -> None:
         while self._going:
@@ -130,7 +136,10 @@ class Keeper:
                 os.close(kept.workspace)  # here, so that it is never closed while it is measured
             for kept in alive:
                 if not kept.full and kept.reason is None:
-                    _measure(kept, time.monotonic())
+                    try:
+                        _measure(kept, time.monotonic())
+                    except Exception:  # the others are to be measured all the same
+                        log.exception("The workspace of sandbox %s could not be measured.", kept.spec.id)
             self._look.wait(LOOK_SECONDS if alive else None)
 
     def _reap(self, pidfd: int) -> None:
@@ -176,6 +185,7 @@ def _measure(kept: Kept, now: float) -> None:
     grown = kept.room[0] - room[0] > most.bytes // 8 or kept.room[1] - room[1] > most.files // 8
     if now < (kept.measure_from if grown else kept.measure_at):
         return
+    kept.measure_at = now + MEASURE_SECONDS  # also where measuring breaks
     began = time.monotonic()
     too_much = excess(kept.workspace, most)
     took = time.monotonic() - began
