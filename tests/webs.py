@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from typing_extensions import override
 
 from freehold.app.database import open_database
+from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.approvals import Approval
 from freehold.core.effects import Verdict
@@ -37,6 +38,7 @@ from freehold.web.state import State
 from freehold.web.tail import Tail
 
 OPERATOR = keys.mint("key_operator", env="op")
+SEAL = "5ea1" * 16
 
 
 class QuietEngine(Engine):
@@ -158,6 +160,7 @@ class Web:
                 name="test",
                 scopes=scopes or ("*",),
                 creator=Caller(actor="operator", tenant=None, scopes=frozenset({"*"})),
+                seal=SEAL,
                 ids=self.state.ids,
                 clock=self.clock,
             )[1]
@@ -203,7 +206,7 @@ class Web:
             connection="sandbox",
             operation="delete_file",
             arguments={"path": "a.txt"},
-            hash="a" * 64,
+            hash=digest({"connection": "sandbox", "operation": "delete_file", "arguments": {"path": "a.txt"}}),
             created_at=self.clock.now(),
             expires_at=self.clock.now().replace(year=2030),
         )
@@ -232,6 +235,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         channels={"webhook": WebhookChannel()},
         files=lambda tenant: TenantFiles(objects, tenant),
         operator_hash=keys.hashed(OPERATOR),
+        key_seal=SEAL,
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)
 

@@ -24,6 +24,14 @@ PREFIX = "FREEHOLD_"
 _OUTSIDE = frozenset({"FREEHOLD_CONFIG", "FREEHOLD_URL", "FREEHOLD_KEY"})
 """Names that the command line reads for itself: they tell where a platform is, not how it runs."""
 
+SECRETS: Mapping[str, frozenset[str]] = {
+    "smtp_url": frozenset({"gateway"}),
+    "database": frozenset({"web", "worker"}),
+    "operator_key_hash": frozenset({"web"}),
+    "key_seal": frozenset({"web"}),
+}
+"""Settings that hold a secret, or may, and the processes that are given them."""
+
 
 class Settings(BaseSettings):
     """How one installation runs. The same names hold for every process, on a laptop and in a cluster."""
@@ -120,6 +128,9 @@ class Settings(BaseSettings):
     operator_key_hash: str = ""
     """Set by `freehold up` for web: SHA-256 of the operator key, so that web need not read the key."""
 
+    key_seal: str = ""
+    """Set by `freehold up` for web: what API keys are sealed with, so that who writes the database can make none."""
+
     gateway_web_group: int = -1
     """Set by `freehold up` when it is root: the group that may connect to web's gateway socket."""
 
@@ -168,10 +179,11 @@ class Settings(BaseSettings):
         """Take what `read` collected and nothing else, so that there is one way in."""
         return (init_settings,)
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables that give another process these settings; defaults are left out."""
+    def environment(self, process: str) -> dict[str, str]:
+        """Return the variables that give `process` these settings; defaults, and secrets of others, are left out."""
         stated = self.model_dump(mode="json", exclude_defaults=True)
-        return {PREFIX + name.upper(): _spell(value) for name, value in stated.items()}
+        others = {name for name, owners in SECRETS.items() if process not in owners}
+        return {PREFIX + name.upper(): _spell(value) for name, value in stated.items() if name not in others}
 
 
 _PASSED_ON = frozenset({"PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR"})

@@ -13,7 +13,7 @@ from freehold.tenants import keys
 from freehold.tenants.caller import recognise
 from freehold.tenants.creating import RESERVED, good_slug
 from freehold.tenants.operator import ensure_operator_key
-from tests.webs import Web, made
+from tests.webs import SEAL, Web, made
 
 
 @pytest.fixture
@@ -45,18 +45,18 @@ def test_only_a_hash_is_kept(web: Web, tmp_path: Path) -> None:
 def test_a_key_is_recognised_until_it_is_revoked(web: Web) -> None:
     acme = web.tenant("acme")
     header = f"Bearer {web.key(acme, 'runs:read')}"
-    caller = recognise(web.state.store, header, operator_hash="")
+    caller = recognise(web.state.store, header, operator_hash="", seal=SEAL)
     assert (caller.tenant, caller.scopes) == (acme.id, frozenset({"runs:read"}))
     with web.state.store.write() as platform:
         keys.revoke(platform, tenant=acme.id, key=caller.actor.removeprefix("key:"), by="operator", clock=web.clock)
     with pytest.raises(Denied) as refused:
-        recognise(web.state.store, header, operator_hash="")
+        recognise(web.state.store, header, operator_hash="", seal=SEAL)
     assert refused.value.status == 401
 
 
 def test_a_neighbours_key_cannot_be_revoked(web: Web) -> None:
     acme, other = web.tenant("acme"), web.tenant("other")
-    caller = recognise(web.state.store, f"Bearer {web.key(acme)}", operator_hash="")
+    caller = recognise(web.state.store, f"Bearer {web.key(acme)}", operator_hash="", seal=SEAL)
     with web.state.store.write() as platform, pytest.raises(NotFound):
         keys.revoke(platform, tenant=other.id, key=caller.actor.removeprefix("key:"), by="x", clock=web.clock)
 
@@ -64,7 +64,7 @@ def test_a_neighbours_key_cannot_be_revoked(web: Web) -> None:
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer nonsense", "fh_live_1_2"])
 def test_what_is_no_key_is_not_let_in(web: Web, header: str) -> None:
     with pytest.raises(Denied) as refused:
-        recognise(web.state.store, header, operator_hash=keys.hashed(keys.mint("key_1")))
+        recognise(web.state.store, header, operator_hash=keys.hashed(keys.mint("key_1")), seal=SEAL)
     assert refused.value.status == 401
 
 
@@ -89,6 +89,7 @@ def test_a_key_is_never_wider_than_its_creator(
             name="",
             scopes=wanted,
             creator=creator,
+            seal=SEAL,
             ids=web.state.ids,
             clock=web.clock,
         )

@@ -70,7 +70,7 @@ def test_a_folder_has_one_platform(tmp_path: Path) -> None:
 
 
 def test_a_restarted_process_is_not_armed_again(tmp_path: Path) -> None:
-    ground = Ground(settings=settings(tmp_path), users=alone(), operator_hash="00", notes=())
+    ground = Ground(settings=settings(tmp_path), users=alone(), operator_hash="00", key_seal="11", notes=())
     for program in programs(ground):
         assert program.environment["FREEHOLD_FAILPOINT"] == "web:intent:1"
         assert "FREEHOLD_FAILPOINT" not in program.environment_again
@@ -79,7 +79,7 @@ def test_a_restarted_process_is_not_armed_again(tmp_path: Path) -> None:
 
 def test_no_process_sees_what_the_surroundings_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
-    ground = Ground(settings=settings(tmp_path), users=alone(), operator_hash="00", notes=())
+    ground = Ground(settings=settings(tmp_path), users=alone(), operator_hash="00", key_seal="11", notes=())
     assert not any("sk-canary" in value for program in programs(ground) for value in program.environment.values())
 
 

@@ -57,4 +57,4 @@ def test_a_failpoint_needs_test_mode() -> None:
 
 def test_the_settings_of_a_child_are_those_of_its_parent(tmp_path: Path) -> None:
     parent = Settings.read({}, data=tmp_path, rehearsal=True, sandbox_idle=5.5)
-    assert Settings.read(parent.environment()) == parent
+    assert Settings.read(parent.environment("worker")) == parent

@@ -25,6 +25,20 @@ def mark_of(settings: Settings) -> Path:
     return settings.data / "run" / "address"
 
 
+def mark(settings: Settings) -> None:
+    """
+    Say where we listen, for everybody to read.
+
+    Others may write into the folder too, so what lies there is removed and never written through: it could be a link.
+    """
+    path = mark_of(settings)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(settings.address + "\n")
+        os.fchmod(descriptor, 0o644)
+
+
 def outlive(settings: Settings) -> None:
     """Wait until nothing of a platform that was killed is left, and remove its sockets."""
     if mark_of(settings).exists():

@@ -27,13 +27,15 @@ from freehold.app.users import PROCESSES, Users, alone, apart, command, lay_out
 from freehold.core.errors import Conflict, FreeholdError, Unavailable
 from freehold.settings import Settings, passed_on
 from freehold.tenants.keys import hashed
-from freehold.tenants.operator import FILE, ensure_operator_key
+from freehold.tenants.operator import FILE, ensure_operator_key, ensure_seal
 
 READY_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 0.05
 OK: Final = 200
 LOCK: Final = "up.lock"
 WORKER: Final = "worker.sock"
+NOWHERE: Final = "/"
+"""Home and working folder of every process: none of them may put anything there for another to find."""
 PATIENCE: Final = {"web": 3.0, "worker": 4.0, "gateway": 2.5}
 """Seconds each process gets to stop by itself."""
 
@@ -57,6 +59,7 @@ class Ground:
     settings: Settings
     users: Users
     operator_hash: str
+    key_seal: str
     notes: tuple[str, ...]
     """What a person should know about how it was started."""
 
@@ -81,6 +84,7 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
             settings=settings,
             users=users,
             operator_hash=hashed(ensure_operator_key(settings.data)),
+            key_seal=ensure_seal(settings.data),
             notes=notes,
         )
         with spawning(settings, users):
@@ -117,7 +121,7 @@ def _way_in(settings: Settings, users: Users) -> tuple[Users, tuple[str, ...]]:
         covers = mounts.plan(needed(settings))
         if covers:
             mounts.open_way(covers)
-        _try_out(users, settings)
+        _try_out(users)
     except (OSError, subprocess.SubprocessError) as error:
         users = alone()
         lay_out(settings.data, users)
@@ -133,34 +137,44 @@ def needed(settings: Settings) -> list[Path]:
     return [path for path in stated + searched if path.exists()]
 
 
-def _try_out(users: Users, settings: Settings) -> None:
-    for user in {users.gateway, users.worker}:
+def _surroundings() -> dict[str, str]:
+    """
+    Return what every process of ours sees, whoever it is.
+
+    Nothing is imported from the working folder or from a home: whoever may write there, and the worker may write in
+    the data folder, would be the gateway the next time it starts.
+    """
+    return passed_on() | {"HOME": NOWHERE, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"}
+
+
+def _try_out(users: Users) -> None:
+    for user in (users.gateway, users.worker, users.web):
         trial = command(user, [sys.executable, "-c", "import freehold.core.errors, typing_extensions"], switch=True)
         subprocess.run(  # noqa: S603 - the words are ours
-            trial, check=True, cwd=settings.data, env=passed_on(), stdin=subprocess.DEVNULL, capture_output=True
+            trial, check=True, cwd=NOWHERE, env=_surroundings(), stdin=subprocess.DEVNULL, capture_output=True
         )
 
 
 def programs(ground: Ground) -> list[Program]:
     """Return the processes of the platform, in the order they start."""
-    users, data = ground.users, ground.settings.data
+    users = ground.users
     settings = ground.settings.model_copy(
         update={
             "operator_key_hash": ground.operator_hash,
+            "key_seal": ground.key_seal,
             "gateway_web_group": users.web.groups[0] if users.apart else -1,
             "gateway_worker_group": users.worker.gid if users.apart else -1,
             "spawner": users.apart and ground.settings.runtime == "bwrap",
         }
     )
-    surroundings = passed_on() | {"HOME": str(data), "PYTHONUNBUFFERED": "1"}
-    again = surroundings | settings.model_copy(update={"failpoint": ""}).environment()
+    surroundings, unarmed = _surroundings(), settings.model_copy(update={"failpoint": ""})
     return [
         Program(
             name=name,
             argv=command(users.of(name), [sys.executable, "-m", "freehold", name], switch=users.apart),
-            environment=surroundings | settings.environment(),
-            environment_again=again,
-            folder=data,
+            environment=surroundings | settings.environment(name),
+            environment_again=surroundings | unarmed.environment(name),
+            folder=Path(NOWHERE),
             patience=PATIENCE[name],
         )
         for name in PROCESSES
@@ -221,9 +235,7 @@ async def _answering(ground: Ground, supervisor: Supervisor) -> None:
 
 def _announcement(ground: Ground, supervisor: Supervisor) -> dict[str, Any]:
     settings = ground.settings
-    path = predecessor.mark_of(settings)
-    path.write_text(settings.address + "\n")
-    path.chmod(0o644)
+    predecessor.mark(settings)
     return {
         "address": settings.address,
         "url": f"http://{settings.address}",

@@ -6,7 +6,10 @@ sandboxes are one user per tenant. Started by anybody else it is one user, and n
 own walls keeps them apart.
 """
 
+import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,8 @@ from freehold.settings import Settings
 
 PROCESSES: Final = ("gateway", "worker", "web")
 """In the order they start; they stop the other way round."""
+BADGES: Final = (("wake_alarm", 35), ("net_bind_service", 10), ("lease", 28))
+"""Capabilities that let nobody near another's files or memory, best first, with their numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,11 @@ class User:
     uid: int
     gid: int
     groups: tuple[int, ...] = ()
+    badge: str = ""
+    """
+    A capability that is of no use but this: a process without it may not look into one that has it, though both be
+    one user's. Being closed to tracing does not suffice, since a program closes itself only after it has begun.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +59,16 @@ def apart(settings: Settings) -> Users:
     return Users(
         gateway=User(uid=gateway, gid=gateway, groups=(service, web_group)),
         worker=User(uid=service, gid=service),
-        web=User(uid=service, gid=service, groups=(web_group,)),
+        web=User(uid=service, gid=service, groups=(web_group,), badge=_badge()),
         apart=True,
     )
+
+
+def _badge() -> str:
+    """Return the first badge that we have to give; in a container some are missing."""
+    held = re.search(r"^CapPrm:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    ours = int(held[1], 16) if held else 0
+    return next((name for name, number in BADGES if ours >> number & 1), "")
 
 
 def alone() -> Users:
@@ -83,6 +100,7 @@ def _folders(data: Path, users: Users) -> Iterator[Place]:
     yield Place(path=data, uid=root, gid=worker.gid, mode=shared)
     yield Place(path=data / "run", uid=root, gid=worker.gid, mode=closed)
     yield Place(path=data / "gateway", uid=gateway.uid, gid=gateway.gid, mode=0o700)
+    yield Place(path=data / "sandbox", uid=root, gid=root if users.apart else worker.gid, mode=0o711)
     yield Place(path=data / "tenants", uid=worker.uid, gid=worker.gid, mode=0o711 if users.apart else 0o700)
 
 
@@ -119,6 +137,9 @@ def _set(place: Place) -> None:
         return
     try:
         found = os.fstat(descriptor)
+        if not (stat.S_ISDIR(found.st_mode) if place.folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            # A second name of a file could be a hard link that a user of the folder laid to somebody else's.
+            raise OSError(errno.EINVAL, "it is not what lies there", str(place.path))
         if (found.st_uid, found.st_gid) != (place.uid, place.gid):
             os.fchown(descriptor, place.uid, place.gid)
         if found.st_mode & 0o7777 != place.mode:
@@ -136,5 +157,6 @@ def command(user: User, words: list[str], *, switch: bool) -> list[str]:
     who = [f"--reuid={user.uid}", f"--regid={user.gid}"] if switch else []
     if switch:
         who.append(f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups")
-        who += ["--inh-caps=-all", "--no-new-privs"]
+        caps = f"-all,+{user.badge}" if user.badge else "-all"
+        who += [f"--inh-caps={caps}", f"--ambient-caps={caps}", "--no-new-privs"]
     return ["setpriv", *who, "--pdeathsig=TERM", "--", *words]

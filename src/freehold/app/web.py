@@ -35,7 +35,7 @@ from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 from freehold.tenants.keys import hashed
-from freehold.tenants.operator import ensure_operator_key
+from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.web.building import build
 from freehold.web.state import State
 from freehold.web.tail import Tail
@@ -72,6 +72,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         channels=MappingProxyType({"webhook": WebhookChannel()}),
         files=lambda tenant: TenantFiles(objects, tenant),
         operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
+        key_seal=settings.key_seal or ensure_seal(settings.data),
     )
     following = asyncio.create_task(tail.follow())
     try:

@@ -28,6 +28,7 @@ from freehold.agents.furnishing import Furnished
 from freehold.agents.loop import body_of
 from freehold.agents.sandbox_tools import SandboxTools
 from freehold.app.clock import SystemClock
+from freehold.app.closing import close_off
 from freehold.app.database import open_database
 from freehold.app.engine import open_engine
 from freehold.app.runtime import open_runtime
@@ -195,6 +196,7 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
 
 async def serve(settings: Settings) -> None:
     """Be the worker until told to stop."""
+    close_off()
     failpoints.arm(settings.failpoint)
     (settings.data / "run").mkdir(parents=True, exist_ok=True)
     with _alone(settings.data / "run" / "worker.lock"):

@@ -31,7 +31,7 @@ class Key:
     id: str
     name: str
     hash: str
-    """SHA-256 of the whole key, in hexadecimal; its secret part has 256 random bits."""
+    """HMAC-SHA256 of the whole key and of all that it may do, in hexadecimal, under web's seal."""
     scopes: frozenset[str]
     """`noun:read|write|admin`, or `*`."""
     tenant: str | None

@@ -68,6 +68,14 @@ KEPT: Final = (
         backup=False,
     ),
     Kept(
+        path="keys.seal",
+        holds="what API keys are sealed with",
+        tenant="platform",
+        data_class="configuration",
+        retention="forever",
+        backup=False,
+    ),
+    Kept(
         path="reserve",
         holds="room for accepted work on a full disk",
         tenant="platform",

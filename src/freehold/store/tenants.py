@@ -89,9 +89,9 @@ class Keys:
         """Write down a new key."""
         self._connection.execute(key_table.insert().values(asdict(key)))
 
-    def find(self, digest: str) -> Key | None:
-        """Return the key with this hash if it is in force."""
-        query = select(key_table).where(key_table.c.hash == digest, key_table.c.revoked_at.is_(None))
+    def find(self, key: str) -> Key | None:
+        """Return the key with this id if it was not revoked; whether the row is genuine, its hash must tell."""
+        query = select(key_table).where(key_table.c.id == key, key_table.c.revoked_at.is_(None))
         row = self._connection.execute(query).mappings().first()
         return None if row is None else Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"]))
 

@@ -1,18 +1,21 @@
 """
 API keys: `fh_<env>_<id>_<secret><crc>`.
 
-Shown once and kept as a SHA-256 of the whole: the secret part has 256 random bits, so nothing slower is
-needed. The check digits tell a mistyped key from a wrong one without a look at the database, and let
+Shown once, and kept as a hash: the secret part has 256 random bits, so nothing slower is needed. The hash is sealed
+and covers what the key may do, because more than one process can write the database: a row that somebody else put
+there or widened is no key. The check digits tell a mistyped key from a wrong one without a look at the database, and let
 scanners recognise keys that leaked.
 """
 
 import hashlib
+import hmac
 import re
 import secrets
 import zlib
 from collections.abc import Iterable
 from typing import Final
 
+from freehold.audit.canonical import canonical
 from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.errors import Denied, Invalid
@@ -43,8 +46,19 @@ def well_formed(text: str) -> bool:
 
 
 def hashed(text: str) -> str:
-    """Return what is kept of a key."""
+    """Return what is kept of the operator's key."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(seal: str, text: str, *, id: str, tenant: str | None, scopes: Iterable[str]) -> str:  # noqa: A002
+    """Return what is kept of a key with this text that may do this."""
+    said = {"key": hashed(text), "id": id, "tenant": tenant, "scopes": sorted(scopes)}
+    return hmac.digest(seal.encode(), canonical(said), "sha256").hex()
+
+
+def id_in(text: str) -> str:
+    """Return the id that a well-formed key carries."""
+    return "key_" + text.split("_")[2]
 
 
 def good_scopes(scopes: Iterable[str]) -> frozenset[str]:
@@ -68,6 +82,7 @@ def create(
     name: str,
     scopes: Iterable[str],
     creator: Caller,
+    seal: str,
     ids: NewId,
     clock: Clock,
 ) -> tuple[Key, str]:
@@ -85,7 +100,8 @@ def create(
         )
     key_id = ids("key")
     text = mint(key_id)
-    key = Key(id=key_id, name=name, hash=hashed(text), scopes=wanted, tenant=tenant, created_at=clock.now())
+    kept = sealed(seal, text, id=key_id, tenant=tenant, scopes=wanted)
+    key = Key(id=key_id, name=name, hash=kept, scopes=wanted, tenant=tenant, created_at=clock.now())
     platform.keys.add(key)
     note(
         platform.connection,

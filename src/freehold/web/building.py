@@ -59,6 +59,7 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         Gate,
         store=state.store,
         operator_hash=state.operator_hash,
+        key_seal=state.key_seal,
         message_bytes=state.settings.message_bytes,
     )
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]

@@ -26,9 +26,9 @@ _TOO_LARGE: Final = 413
 class Gate:
     """Knows who asks and how much they may send."""
 
-    def __init__(self, app: ASGIApp, *, store: Store, operator_hash: str, message_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, store: Store, operator_hash: str, key_seal: str, message_bytes: int) -> None:
         """Stand in front of `app`."""
-        self._app, self._store, self._operator = app, store, operator_hash
+        self._app, self._store, self._operator, self._seal = app, store, operator_hash, key_seal
         # A message may be spelt in escapes; its own length is looked at when it is accepted.
         self._limit = max(PLAIN_BYTES, 2 * message_bytes)
 
@@ -49,7 +49,7 @@ class Gate:
 
     async def _caller(self, headers: dict[str, str]) -> Caller:
         given = headers.get("authorization", "")
-        return await in_thread(recognise, self._store, given, operator_hash=self._operator)
+        return await in_thread(recognise, self._store, given, operator_hash=self._operator, seal=self._seal)
 
     def _small(self, headers: dict[str, str]) -> None:
         length = headers.get("content-length", "0")

@@ -61,6 +61,7 @@ def create_key(at: InTenant, body: NewKey) -> MadeKey:
             name=body.name,
             scopes=body.scopes,
             creator=at.caller,
+            seal=state.key_seal,
             ids=state.ids,
             clock=state.clock,
         )
@@ -92,6 +93,7 @@ def create_platform_key(caller: Operator, state: TheState, body: NewKey) -> Made
             name=body.name,
             scopes=body.scopes,
             creator=caller,
+            seal=state.key_seal,
             ids=state.ids,
             clock=state.clock,
         )

@@ -40,6 +40,7 @@ class State:
     files: Callable[[str], TenantFiles]
     """Gives the files of the tenant with an id."""
     operator_hash: str
+    key_seal: str
 
     @property
     def limits(self) -> Limits:
