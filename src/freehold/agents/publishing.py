@@ -78,9 +78,8 @@ async def new_version(
     """
     _check_spec(spec)
     found, known = await in_thread(_look_up, tenancy, agent, spec)
-    version = known or Version(
-        id=version_id(found.id, spec), agent=found.id, number=0, spec=spec, created_at=clock.now()
-    )
+    # What is granted is what was asked for now, not what stands in the database under that address.
+    version = Version(id=version_id(found.id, spec), agent=found.id, number=0, spec=spec, created_at=clock.now())
     await _publish(gateway, tenancy.tenant, version, by)
 
     def write() -> tuple[Agent, Version]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
+from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Version
 from freehold.core.approvals import Approval
 from freehold.core.runs import Run
@@ -135,8 +136,14 @@ class ApprovalView(BaseModel):
 
     @classmethod
     def of(cls, approval: Approval) -> "ApprovalView":
-        """Show `approval`."""
-        return cls(**{name: getattr(approval, name) for name in cls.model_fields})
+        """
+        Show `approval`, with the hash of just what is shown.
+
+        A decision names that hash, and the gateway holds it against what it would carry out: so what somebody else
+        who can write the database lays before a person cannot be approved as if it were what was asked.
+        """
+        asked = {name: getattr(approval, name) for name in ("connection", "operation", "arguments")}
+        return cls(**{name: getattr(approval, name) for name in cls.model_fields} | {"hash": digest(asked)})
 
 
 class VersionView(BaseModel):
