@@ -100,10 +100,13 @@ def _enter(above: int, name: str) -> int:
     try:
         return os.open(name, flags, dir_fd=above)
     except FileNotFoundError:
-        os.mkdir(name, 0o700, dir_fd=above)
+        pass
     except OSError:
         os.unlink(name, dir_fd=above)  # a file or a link in its place would make every command fail for ever
+    try:
         os.mkdir(name, 0o700, dir_fd=above)
+    except FileExistsError:
+        return os.open(name, flags, dir_fd=above)  # another run's sandbox has the same workspace, and was faster
     return os.open(name, flags, dir_fd=above)
 
 
@@ -112,8 +115,22 @@ def _prune(folder: int, now: float) -> None:
     names = os.listdir(folder)
     if len(names) % 64 and len(names) <= 2 * MOST:
         return
-    marks = sorted((os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name) for name in names)
+    marks = sorted((_made(folder, name), name) for name in names)
     spare = max(0, len(marks) - 2 * MOST)
     for position, (made, name) in enumerate(marks):
         if position < spare or made < now - OLDEST:
-            os.unlink(name, dir_fd=folder)
+            _forget(folder, name)
+
+
+def _forget(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return  # another run's sandbox prunes here too
+
+
+def _made(folder: int, name: str) -> float:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0
