@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Insert,
     Integer,
     MetaData,
     Row,
@@ -75,7 +76,7 @@ def record(
     """
     chain = tenant or PLATFORM
     added = link(_head(tx, table, chain), at=at, actor=actor, action=action, subject=subject, detail=detail or {})
-    tx.execute(insert(table), asdict(added) | {"detail": canonical(added.detail).decode()})
+    tx.execute(_append(table), asdict(added) | {"detail": canonical(added.detail).decode()})
     return added
 
 
@@ -120,6 +121,11 @@ def _last(table: Table) -> Select[tuple[int, str]]:
     """Return the question for the end of a chain, put together once: every act asks it."""
     of_tenant = table.c.tenant == bindparam("of_tenant")
     return select(table.c.seq, table.c.hash).where(of_tenant).order_by(table.c.seq.desc()).limit(1)
+
+
+@cache
+def _append(table: Table) -> Insert:
+    return insert(table)
 
 
 def _head(tx: Connection, table: Table, tenant: str) -> Head:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from freehold.audit.canonical import digest
 from freehold.core.clock import Clock
 from freehold.core.parts import Part
-from freehold.core.runs import Run, RunState
+from freehold.core.runs import Run
 from freehold.runs.nudging import Nudge
 from freehold.runs.segment import Journal, LiveKind, Result, StepKind
 from freehold.store.journal import Step
@@ -94,8 +94,7 @@ class RunJournal(Journal):
             return True
 
     def _ours(self, scope: Scope) -> bool:
-        current = scope.runs.get(self._run.id)
-        return current.state is RunState.RUNNING and current.epoch == self._run.epoch
+        return scope.runs.owned(self._run.id, self._run.epoch)
 
 
 def _refuse_unless(ours: bool) -> None:  # noqa: FBT001 - its only meaning

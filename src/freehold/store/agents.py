@@ -1,8 +1,9 @@
 """Agents and versions of one tenant."""
 
 from dataclasses import asdict
+from typing import Final
 
-from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, func, select, update
+from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, bindparam, func, select, update
 
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.effects import Verdict
@@ -35,6 +36,15 @@ version_table = table(
     tenant="tenant",
     data_class="configuration",
     retention="tenant",
+)
+
+# Spelt once: putting a statement together costs more than running it, and every turn passes here.
+_AGENT: Final = select(agent_table).where(
+    agent_table.c.tenant == bindparam("of_tenant"),
+    (agent_table.c.name == bindparam("of_name")) | (agent_table.c.id == bindparam("of_name")),
+)
+_VERSION: Final = select(version_table).where(
+    version_table.c.tenant == bindparam("of_tenant"), version_table.c.id == bindparam("of_id")
 )
 
 
@@ -77,10 +87,7 @@ class Agents:
         )
 
     def _row(self, name: str) -> Agent | None:
-        query = select(agent_table).where(
-            agent_table.c.tenant == self._tenant, (agent_table.c.name == name) | (agent_table.c.id == name)
-        )
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_AGENT, {"of_tenant": self._tenant, "of_name": name}).mappings().first()
         return None if row is None else Agent(**fields(row, "tenant"))
 
 
@@ -117,8 +124,7 @@ class Versions:
         return [_version(fields(row, "tenant")) for row in rows]
 
     def _row(self, version: str) -> Version | None:
-        query = select(version_table).where(version_table.c.tenant == self._tenant, version_table.c.id == version)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_VERSION, {"of_tenant": self._tenant, "of_id": version}).mappings().first()
         return None if row is None else _version(fields(row, "tenant"))
 
 

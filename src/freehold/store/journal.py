@@ -1,14 +1,14 @@
 """Steps, signals and approvals of one tenant: what a repeated segment reads back, and what wakes a parked one."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Index, Integer, Text, select, update
+from sqlalchemy import Column, Connection, Index, Integer, Text, bindparam, select, update
 
 from freehold.core.approvals import Approval, ApprovalState
 from freehold.core.errors import NotFound
-from freehold.store.schema import fields, one_of, table, tenant_column
+from freehold.store.schema import fields, one_of, table, tenant_column, values
 from freehold.store.types import Coded, Json, Moment
 
 step_table = table(
@@ -66,6 +66,20 @@ approval_table = table(
     retention="tenant",
 )
 
+# Spelt once: putting a statement together costs more than running it, and every turn passes here.
+_ADD_STEP: Final = step_table.insert()
+_ASK: Final = approval_table.insert()
+_SIGNALS: Final = (
+    select(signal_table)
+    .where(signal_table.c.tenant == bindparam("of_tenant"), signal_table.c.run == bindparam("of_run"))
+    .order_by(signal_table.c.created_at, signal_table.c.id)
+)
+_QUESTIONS: Final = (
+    select(approval_table)
+    .where(approval_table.c.tenant == bindparam("of_tenant"), approval_table.c.run == bindparam("of_run"))
+    .order_by(approval_table.c.id)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -89,7 +103,7 @@ class Steps:
 
     def add(self, run: str, step: Step) -> None:
         """Write down a step with its result; a key is written once."""
-        self._connection.execute(step_table.insert().values(asdict(step) | {"tenant": self._tenant, "run": run}))
+        self._connection.execute(_ADD_STEP, values(step) | {"tenant": self._tenant, "run": run})
 
     def of(self, run: str) -> list[Step]:
         """Return the run's steps in the order they ended."""
@@ -119,8 +133,7 @@ class Signals:
 
     def of(self, run: str) -> list[dict[str, Any]]:
         """Return the run's signals as `{id, name, payload, created_at}`, oldest first."""
-        query = select(signal_table).where(signal_table.c.tenant == self._tenant, signal_table.c.run == run)
-        rows = self._connection.execute(query.order_by(signal_table.c.created_at, signal_table.c.id)).mappings()
+        rows = self._connection.execute(_SIGNALS, {"of_tenant": self._tenant, "of_run": run}).mappings()
         return [fields(row, "tenant", "run") for row in rows]
 
 
@@ -133,7 +146,7 @@ class Approvals:
 
     def add(self, approval: Approval) -> None:
         """Write down a question."""
-        self._connection.execute(approval_table.insert().values(asdict(approval) | {"tenant": self._tenant}))
+        self._connection.execute(_ASK, values(approval) | {"tenant": self._tenant})
 
     def get(self, approval: str) -> Approval:
         """Return the question; raise `NotFound` where there is none."""
@@ -144,7 +157,8 @@ class Approvals:
 
     def of_run(self, run: str) -> list[Approval]:
         """Return the questions of a run, oldest first."""
-        return self._where(approval_table.c.run == run)
+        rows = self._connection.execute(_QUESTIONS, {"of_tenant": self._tenant, "of_run": run}).mappings()
+        return [Approval(**fields(row, "tenant")) for row in rows]
 
     def all(self, *, state: ApprovalState | None = None) -> list[Approval]:
         """Return the tenant's questions, oldest first."""

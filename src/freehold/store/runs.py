@@ -1,6 +1,5 @@
 """Runs and their events: what is going on, and what happened."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     select,
     update,
@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.core.runs import FINAL, Run, RunState, Trigger, WaitsFor
-from freehold.store.schema import fields, one_of, table, tenant_column
+from freehold.store.schema import fields, one_of, table, tenant_column, values
 from freehold.store.types import Coded, Json, Moment
 
 run_table = table(
@@ -77,6 +77,29 @@ event_table = table(
 )
 
 _OVER: Final = tuple(sorted(FINAL))
+_BUSY: Final = (RunState.QUEUED, RunState.RUNNING)
+
+# Spelt once: putting a statement together costs more than running it, and every turn passes here.
+_OURS: Final = run_table.c.tenant == bindparam("of_tenant")
+_RUN: Final = (_OURS, run_table.c.id == bindparam("of_id"))
+_ADD: Final = run_table.insert()
+_GET: Final = select(run_table).where(*_RUN)
+_OWNER: Final = select(run_table.c.state, run_table.c.epoch).where(*_RUN)
+_MOVE: Final = update(run_table).where(*_RUN, run_table.c.revision == bindparam("of_revision"))
+_CHILDREN: Final = select(run_table).where(_OURS, run_table.c.parent == bindparam("of_parent")).order_by(run_table.c.id)
+_TURN: Final = (
+    select(run_table)
+    .where(_OURS, run_table.c.conversation == bindparam("of_conversation"), run_table.c.state.not_in(_OVER))
+    .order_by(run_table.c.id)
+    .limit(1)
+)
+_SLOTS: Final = (
+    select(run_table.c.slot, func.count()).where(_OURS, run_table.c.state.in_(_BUSY)).group_by(run_table.c.slot)
+)
+_HIGHEST: Final = select(func.max(event_table.c.seq)).where(event_table.c.run == bindparam("of_run"))
+_APPEND: Final = (
+    event_table.insert().values(seq=func.coalesce(_HIGHEST.scalar_subquery(), 0) + 1).returning(event_table.c.seq)
+)
 
 
 class Runs:
@@ -88,28 +111,24 @@ class Runs:
 
     def add(self, run: Run) -> None:
         """Write down a new run."""
-        self._connection.execute(run_table.insert().values(asdict(run) | {"tenant": self._tenant}))
+        self._connection.execute(_ADD, values(run) | {"tenant": self._tenant})
 
     def get(self, run: str) -> Run:
         """Return the run; raise `NotFound` where there is none."""
-        query = select(run_table).where(run_table.c.tenant == self._tenant, run_table.c.id == run)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_GET, self._is(run)).mappings().first()
         if row is None:
             raise NotFound("There is no such run.", remedy="`freehold run list` shows the tenant's runs.")
         return Run(**fields(row, "tenant"))
 
+    def owned(self, run: str, epoch: int) -> bool:
+        """Return whether the run is under way and its owner is still the one that raised it to `epoch`."""
+        row = self._connection.execute(_OWNER, self._is(run)).first()
+        return row is not None and row.state is RunState.RUNNING and row.epoch == epoch
+
     def move(self, run: Run) -> None:
         """Write `run`, as `Run.after` returned it, if nobody moved it since it was read; else raise `Conflict`."""
-        done = self._connection.execute(
-            update(run_table)
-            .where(
-                run_table.c.tenant == self._tenant,
-                run_table.c.id == run.id,
-                run_table.c.revision == run.revision - 1,
-            )
-            .values(asdict(run))
-        )
-        if done.rowcount != 1:
+        read = self._is(run.id) | {"of_revision": run.revision - 1}
+        if self._connection.execute(_MOVE, values(run) | read).rowcount != 1:
             raise Conflict(f"Run {run.id} moved meanwhile.", code="run_moved", remedy="Look at the run again.")
 
     def place(self, run: str, slot: int) -> None:
@@ -131,30 +150,22 @@ class Runs:
 
     def children(self, parent: str) -> list[Run]:
         """Return the runs that `parent` delegated, oldest first."""
-        query = select(run_table).where(run_table.c.tenant == self._tenant, run_table.c.parent == parent)
-        rows = self._connection.execute(query.order_by(run_table.c.id)).mappings()
+        rows = self._connection.execute(_CHILDREN, {"of_tenant": self._tenant, "of_parent": parent}).mappings()
         return [Run(**fields(row, "tenant")) for row in rows]
 
     def turn_of(self, conversation: str) -> Run | None:
         """Return the run whose turn it is in the conversation: the oldest that is not over."""
-        query = select(run_table).where(
-            run_table.c.tenant == self._tenant,
-            run_table.c.conversation == conversation,
-            run_table.c.state.not_in(_OVER),
-        )
-        row = self._connection.execute(query.order_by(run_table.c.id).limit(1)).mappings().first()
+        which = {"of_tenant": self._tenant, "of_conversation": conversation}
+        row = self._connection.execute(_TURN, which).mappings().first()
         return None if row is None else Run(**fields(row, "tenant"))
 
     def least_busy_slot(self, slots: int) -> int:
         """Return the slot, of `slots`, in which the fewest of the tenant's runs queue or run."""
-        busy = (RunState.QUEUED, RunState.RUNNING)
-        query = (
-            select(run_table.c.slot, func.count())
-            .where(run_table.c.tenant == self._tenant, run_table.c.state.in_(busy))
-            .group_by(run_table.c.slot)
-        )
-        counts = {row[0]: row[1] for row in self._connection.execute(query)}
+        counts = {row[0]: row[1] for row in self._connection.execute(_SLOTS, {"of_tenant": self._tenant})}
         return min(range(slots), key=lambda slot: (counts.get(slot, 0), slot))
+
+    def _is(self, run: str) -> dict[str, Any]:
+        return {"of_tenant": self._tenant, "of_id": run}
 
 
 class Events:
@@ -166,12 +177,8 @@ class Events:
 
     def append(self, run: str, kind: str, data: dict[str, Any], *, at: datetime) -> int:
         """Write down that `kind` happened to `run` and return the event's number in it, from 1."""
-        highest = select(func.max(event_table.c.seq)).where(event_table.c.run == run)
-        seq = int(self._connection.execute(highest).scalar() or 0) + 1
-        self._connection.execute(
-            event_table.insert().values(tenant=self._tenant, run=run, seq=seq, at=at, type=kind, data=data)
-        )
-        return seq
+        row = {"tenant": self._tenant, "run": run, "at": at, "type": kind, "data": data}
+        return int(self._connection.execute(_APPEND, row | {"of_run": run}).scalar_one())
 
     def restarts(self, run: str) -> int:
         """Return how often the run was restarted since it last started a segment or finished a step."""

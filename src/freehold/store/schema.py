@@ -5,6 +5,7 @@ Each table says whose its rows are, what class of data they hold and how long th
 erasure and backup walk that list, and a test fails on a table that does not say it.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -38,3 +39,8 @@ def one_of(column: str, codes: Iterable[StrEnum]) -> CheckConstraint:
 def fields(row: RowMapping, *without: str) -> dict[str, Any]:
     """Return a row as keyword arguments for its noun, `without` some columns."""
     return {name: value for name, value in row.items() if name not in without}
+
+
+def values(noun: Any) -> dict[str, Any]:
+    """Return the fields of a noun as they go into its row, for a statement that was put together before."""
+    return {field.name: getattr(noun, field.name) for field in dataclasses.fields(noun)}

@@ -1,14 +1,13 @@
 """Conversations, messages, channels and context parts of one tenant: what was said."""
 
-from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Index, Integer, Text, UniqueConstraint, func, select
+from sqlalchemy import Column, Connection, Index, Integer, Select, Text, UniqueConstraint, bindparam, func, select
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.core.messages import Conversation, Message
 from freehold.core.parts import Label, Origin, Part, Role
-from freehold.store.schema import fields, one_of, table, tenant_column
+from freehold.store.schema import fields, one_of, table, tenant_column, values
 from freehold.store.types import Coded, Json, Moment
 
 conversation_table = table(
@@ -78,6 +77,33 @@ part_table = table(
     retention="tenant",
 )
 
+# Spelt once: putting a statement together costs more than running it, and every turn passes here.
+_OPEN: Final = conversation_table.insert()
+_SAY: Final = message_table.insert()
+_MESSAGE: Final = select(message_table).where(
+    message_table.c.tenant == bindparam("of_tenant"), message_table.c.id == bindparam("of_id")
+)
+_OURS: Final = part_table.c.tenant == bindparam("of_tenant")
+_OF_RUN: Final = (_OURS, part_table.c.run == bindparam("of_run"))
+_HIGHEST: Final = select(func.max(part_table.c.n)).where(*_OF_RUN)
+_APPEND: Final = (
+    part_table.insert().values(n=func.coalesce(_HIGHEST.scalar_subquery(), 0) + 1).returning(part_table.c.n)
+)
+_IN_ORDER: Final = (part_table.c.run, part_table.c.n)
+_PARTS: Final = select(part_table).where(*_OF_RUN).order_by(*_IN_ORDER)
+_EARLIER: Final = (
+    select(part_table).where(*_OF_RUN, part_table.c.segment < bindparam("before_segment")).order_by(*_IN_ORDER)
+)
+_TURNS: Final = (
+    select(part_table)
+    .where(
+        _OURS,
+        part_table.c.conversation == bindparam("of_conversation"),
+        part_table.c.run < bindparam("before_run"),
+    )
+    .order_by(*_IN_ORDER)
+)
+
 
 class Talk:
     """What is said to and by the agents of one tenant."""
@@ -88,7 +114,7 @@ class Talk:
 
     def open(self, conversation: Conversation) -> None:
         """Write down a new conversation."""
-        self._connection.execute(conversation_table.insert().values(asdict(conversation) | {"tenant": self._tenant}))
+        self._connection.execute(_OPEN, values(conversation) | {"tenant": self._tenant})
 
     def conversation(self, conversation: str) -> Conversation:
         """Return the conversation; raise `NotFound` where there is none."""
@@ -103,12 +129,12 @@ class Talk:
 
     def say(self, message: Message) -> None:
         """Write down a message."""
-        self._connection.execute(message_table.insert().values(asdict(message) | {"tenant": self._tenant}))
+        self._connection.execute(_SAY, values(message) | {"tenant": self._tenant})
 
     def message(self, message: str) -> Message:
         """Return the message; raise `NotFound` where there is none."""
-        query = select(message_table).where(message_table.c.tenant == self._tenant, message_table.c.id == message)
-        row = self._connection.execute(query).mappings().first()
+        which = {"of_tenant": self._tenant, "of_id": message}
+        row = self._connection.execute(_MESSAGE, which).mappings().first()
         if row is None:
             raise NotFound("There is no such message.")
         return _message(fields(row, "tenant"))
@@ -176,36 +202,32 @@ class Parts:
 
     def append(self, run: str, part: Part, *, segment: int, conversation: str | None, digest: str) -> int:
         """Write down one more part of the run's context and return its number, from 1; `digest` is over its content."""
-        whose = (part_table.c.tenant == self._tenant) & (part_table.c.run == run)
-        n = int(self._connection.execute(select(func.max(part_table.c.n)).where(whose)).scalar() or 0) + 1
-        self._connection.execute(
-            part_table.insert().values(
-                tenant=self._tenant,
-                run=run,
-                n=n,
-                segment=segment,
-                conversation=conversation,
-                role=part.role,
-                content=part.content,
-                origins=sorted(part.label.origins),
-                readers=None if part.label.readers is None else sorted(part.label.readers),
-                hash=digest,
-            )
-        )
-        return n
+        row = {
+            "tenant": self._tenant,
+            "run": run,
+            "segment": segment,
+            "conversation": conversation,
+            "role": part.role,
+            "content": part.content,
+            "origins": sorted(part.label.origins),
+            "readers": None if part.label.readers is None else sorted(part.label.readers),
+            "hash": digest,
+        }
+        which = {"of_tenant": self._tenant, "of_run": run}
+        return int(self._connection.execute(_APPEND, row | which).scalar_one())
 
     def of_run(self, run: str, *, before_segment: int | None = None) -> list[Part]:
         """Return the run's parts in order; with `before_segment`, only those of earlier segments (input is 0)."""
-        which = part_table.c.run == run
-        return self._parts(which if before_segment is None else which & (part_table.c.segment < before_segment))
+        if before_segment is None:
+            return self._parts(_PARTS, of_run=run)
+        return self._parts(_EARLIER, of_run=run, before_segment=before_segment)
 
     def of_earlier_turns(self, conversation: str, run: str) -> list[Part]:
         """Return the parts of the conversation's runs before `run`, in order."""
-        return self._parts((part_table.c.conversation == conversation) & (part_table.c.run < run))
+        return self._parts(_TURNS, of_conversation=conversation, before_run=run)
 
-    def _parts(self, which: Any) -> list[Part]:
-        query = select(part_table).where(part_table.c.tenant == self._tenant, which)
-        rows = self._connection.execute(query.order_by(part_table.c.run, part_table.c.n)).mappings()
+    def _parts(self, query: Select[Any], **which: Any) -> list[Part]:
+        rows = self._connection.execute(query, which | {"of_tenant": self._tenant}).mappings()
         return [
             Part(
                 role=row["role"],

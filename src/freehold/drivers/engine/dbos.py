@@ -56,6 +56,9 @@ _rests: Final = tuple(sa.table(name, sa.column("workflow_uuid")) for name in ("w
 _QUEUED: Final = "ENQUEUED"
 _UNDER_WAY: Final = "PENDING"
 _ours: Final = _status.c.queue_name == QUEUE
+_waiting: Final = sa.select(_status.c.workflow_uuid).where(_ours, _status.c.status == _QUEUED)
+_any_waiting: Final = _waiting.limit(1)
+_waits: Final = _waiting.where(_status.c.workflow_uuid == sa.bindparam("of_id"))
 
 
 def prepare(database: Database) -> None:
@@ -94,10 +97,7 @@ class DbosEngine(Engine):
 
     @override
     def withdraw(self, connection: Connection, *, run: str, segment: int) -> None:
-        queued = sa.select(_status.c.workflow_uuid).where(
-            _ours, _status.c.workflow_uuid == f"{run}:{segment}", _status.c.status == _QUEUED
-        )
-        _drop(connection, list(connection.execute(queued).scalars()))
+        _drop(connection, list(connection.execute(_waits, {"of_id": f"{run}:{segment}"}).scalars()))
 
     @override
     def missing(self, connection: Connection, tickets: Iterable[Ticket]) -> list[Ticket]:
@@ -145,6 +145,7 @@ class DbosDispatcher(Dispatcher):
         await in_thread(self._register)
         DBOS.launch()  # in this loop, so that segments run in it
         _kickable(dbos, self._kick)
+        _sparing(dbos, self._database)
 
     @override
     async def drain(self, seconds: float) -> None:
@@ -263,7 +264,26 @@ def _patch(event: threading.Event, kick: threading.Event) -> None:
     event.set = set_and_kick  # type: ignore[method-assign]
 
 
+def _sparing(dbos: DBOS, database: Database) -> None:
+    """
+    Let a poll that has nothing to find cost one small question.
+
+    DBOS puts its sweep over the partitions together anew for every poll and takes the write lock to ask it. It
+    asks first in which shards there is work, of which we have one or none.
+    """
+    shards = dbos._sys_db.dequeue_scopes  # noqa: SLF001
+
+    def shards_with_work(queue_name: str) -> list[str | None]:
+        with database.read() as connection:
+            nothing = queue_name == QUEUE and connection.execute(_any_waiting).first() is None
+        return [] if nothing else shards(queue_name)
+
+    setattr(dbos._sys_db, "dequeue_scopes", shards_with_work)  # noqa: B010, SLF001 - mypy knows methods only
+
+
 def _drop(connection: Connection, ids: list[str]) -> None:
+    if not ids:
+        return
     connection.execute(sa.delete(_status).where(_ours, _status.c.workflow_uuid.in_(ids)))
     for rest in _rests:
         connection.execute(sa.delete(rest).where(rest.c.workflow_uuid.in_(ids)))
