@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from freehold.core.approvals import ApprovalState
-from freehold.core.errors import BadTransition, Conflict
+from freehold.core.errors import BadTransition, Conflict, Invalid
 from freehold.core.parts import Origin
 from freehold.core.runs import RunState, Trigger, WaitsFor
 from freehold.runs.cancelling import cancel
@@ -15,6 +15,7 @@ from freehold.runs.clockwork import ring
 from freehold.runs.deciding import decide
 from freehold.runs.endings import Child, Done, Ending, Park
 from freehold.runs.segment import Segment
+from freehold.runs.signalling import signal
 from freehold.runs.starting import MAX_DEPTH
 from tests.scripts import (
     QUESTION,
@@ -213,6 +214,20 @@ class TestSignals:
         await stage.settle()
         send(stage, run.id, "a")
         assert stage.run(run.id).state is RunState.WAITING
+
+    @pytest.mark.parametrize(("ident", "name"), [("a", "child.ended"), ("run_1", "go")])
+    async def test_nobody_can_pass_for_a_child_or_take_its_place(self, stage: Stage, ident: str, name: str) -> None:
+        async def wait(segment: Segment) -> Ending:
+            if segment.run.parent or segment.signals:
+                return Done(str([signal["payload"].get("output") for signal in segment.signals]))
+            return Park(waits_for=WaitsFor.CHILD, children=(Child(call="c1", text="help"),))
+
+        stage.script = wait
+        parent = stage.start()
+        with pytest.raises(Invalid, match="platform alone"):
+            stage.do(signal, run=parent.id, signal=ident, name=name, payload={"call": "c1"}, by="key")
+        await stage.settle()
+        assert stage.run(parent.id).output == "['[]']"
 
     async def test_what_is_over_cannot_be_signalled(self, stage: Stage) -> None:
         run = stage.start()
