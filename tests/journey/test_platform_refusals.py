@@ -85,8 +85,9 @@ def test_a_data_folder_that_cannot_be_is_refused(platform: LocalPlatform, tmp_pa
     assert json.loads(refused.stdout)["code"] == "data_folder_closed"
 
 
-def test_without_bubblewrap_nothing_is_started(tmp_path: Path) -> None:
-    without = "from freehold.drivers.runtime.bwrap import checks; checks.BWRAP = '/nowhere/bwrap'"
+@pytest.mark.parametrize("hidden", ["checks.BWRAP = '/nowhere/bwrap'", "os.environ['PATH'] = '/nowhere'"])
+def test_without_bubblewrap_nothing_is_started(tmp_path: Path, hidden: str) -> None:
+    without = f"import os; from freehold.drivers.runtime.bwrap import checks; {hidden}"
     program = (
         f"import sys; {without}; sys.argv = ['freehold', 'up', '--json']; from freehold.cli.main import main; main()"
     )

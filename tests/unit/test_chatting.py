@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from freehold.cli.calling import Api
 from freehold.cli.chatting import Turn
@@ -24,13 +25,16 @@ class ScriptedApi(Api):
         self.runs = runs
         self.posted: list[str] = []
 
+    @override
     def post(self, path: str, body: Any = None, **_rest: Any) -> Any:
         self.posted.append(path.removeprefix("tenants/acme/"))
         return {"message": {"conversation": "cnv_1"}, "run": {"id": "run_1"}}
 
+    @override
     def items(self, path: str, **_query: Any) -> list[Any]:
         return [QUESTION]
 
+    @override
     def events(self, path: str) -> Iterator[Told]:
         run, after = path.removeprefix("tenants/acme/runs/").split("/events?after=")
         for happened in self.runs[run][int(after) :]:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,7 @@ def _missing() -> list[Finding]:
         )
     if not Path(PYTHON).exists():
         found.append(_fatal(f"{PYTHON} is missing; the guest runs under it.", "apt install python3"))
-    if not Path(BWRAP).exists():
+    if shutil.which(Path(BWRAP).name) is None or not Path(BWRAP).exists():  # who hides it does not want it used
         found.append(_fatal("bubblewrap is missing.", "apt install bubblewrap"))
     elif _version() < OLDEST:
         found.append(_fatal("bubblewrap is older than 0.8.", "Upgrade it: older ones allow namespaces inside."))
