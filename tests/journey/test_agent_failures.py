@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freehold.core.effects import Verdict
-from freehold.core.errors import Denied, Invalid, Unavailable
+from freehold.core.errors import Denied, Exhausted, Invalid, Unavailable
 from freehold.core.runs import WaitsFor
 from freehold.gateway.client import ChatReply
 from freehold.runs.endings import Done, Fail, Park
@@ -138,3 +138,19 @@ async def test_a_question_that_reads_differently_after_an_update_is_asked_anew()
         await played.stage.say("hi")
     played.stage.version.spec.tools["shell"] = Verdict.ALLOW
     assert await played.stage.again() == Done("second")
+
+
+@pytest.mark.parametrize("question", ["chat", "submit"])
+async def test_a_gateway_without_room_is_waited_for_and_never_the_runs_failure(
+    question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_words: Any, **_named: Any) -> None:
+        raise Exhausted("There is no room.", code="disk_full", status=507)
+
+    played = set_up([[("mail.send", {})], "Sent."], tools={"mail.send": "allow"})
+    with monkeypatch.context() as patched:
+        patched.setattr(played.gateway, question, full)
+        with pytest.raises(Exhausted):
+            await played.stage.say("hi")
+    assert await played.stage.again() == Done("Sent.")
+    assert len(played.gateway.performed) == 1

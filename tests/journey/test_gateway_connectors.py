@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.handlers import Message as MessageHandler
 from aiosmtpd.smtp import SMTP
+from sqlalchemy import text
 from typing_extensions import override
 
 from freehold.core.effects import EffectState
@@ -71,6 +72,16 @@ async def test_a_granted_mail_is_sent_once(tmp_path: Path) -> None:
         ("ada@example.org", "bot@example.org", "Hello")
     ]
     assert usage["kinds"]["mail"]["count"] == 1
+
+
+async def test_what_happened_and_cannot_be_written_down_is_unknown_and_never_failed(tmp_path: Path) -> None:
+    inbox = Inbox()
+    async with mailing(tmp_path, inbox) as kit:
+        guard = "CREATE TRIGGER broken BEFORE UPDATE ON effects BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
+        await kit.gateway.keep.write(lambda tx: tx.execute(text(guard)))
+        outcomes = [await kit.worker.submit(work(), effect("send", "mail", **MAIL)) for _ in range(2)]
+    assert [outcome.state for outcome in outcomes] == [EffectState.UNKNOWN] * 2
+    assert len(inbox.mails) == 1
 
 
 async def test_a_header_cannot_be_smuggled_in(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, final
 
 from freehold.agents.chat import body, wire_name
 from freehold.agents.context import Context, call_of, made_of, plain
+from freehold.agents.effects import ours
 from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, ToolSpec
@@ -101,6 +102,8 @@ class Asking:
             # The question has changed since it was asked first, as after an update: ask it under the next key.
             return _error(error.code, error.message, error.remedy, retry=True, after=0.0)
         except (Invalid, Denied, Exhausted, NotFound) as error:
+            if ours(error):
+                raise
             return _error(error.code, error.message, error.remedy, retry=False, after=0.0)
         return self._recorded(reply, key)
 

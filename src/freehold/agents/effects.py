@@ -9,7 +9,7 @@ from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE, pause, while_a
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, asked, failed
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome
-from freehold.core.errors import Conflict, FreeholdError, Unavailable
+from freehold.core.errors import Conflict, Exhausted, FreeholdError, Unavailable
 from freehold.runs.segment import Segment
 
 ATTEMPTS: Final = 3
@@ -60,9 +60,10 @@ async def _insistently(segment: Segment, ask: Callable[[], Awaitable[Outcome]]) 
 
 
 def ours(error: FreeholdError) -> bool:
-    """Return whether `error` is about us and not about the call: our gateway is away, or the run is another's now."""
+    """Return whether `error` is about us and not about the call: gateway away, disk full, or another's run now."""
     away = isinstance(error, Unavailable) and error.code == GATEWAY_AWAY
-    return away or (isinstance(error, Conflict) and error.code == "stale_epoch")
+    full = isinstance(error, Exhausted) and error.code == "disk_full"
+    return away or full or (isinstance(error, Conflict) and error.code == "stale_epoch")
 
 
 def told(error: FreeholdError) -> Result:

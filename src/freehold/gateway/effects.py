@@ -37,6 +37,11 @@ NOT_GRANTED: Final = {
     "remedy": "Grant the tool in a new version of the agent.",
 }
 EXPIRED: Final = {"code": "expired", "message": "Nobody answered in time.", "remedy": "Ask again in a new step."}
+NOT_WRITTEN: Final = {
+    "code": "outcome_unknown",
+    "message": "It was carried out, and what came of it could not be written down.",
+    "remedy": "Look at the other side, and decide whether it may be done again.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +149,7 @@ class Effects:
             return await self._broke(intent, opened, error, idempotent=opened.way.driver.idempotent)
         reach("gateway", "answered")
         outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result)
-        await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, UsageState.CLOSED))
+        outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
         reach("gateway", "stored")
         return outcome
 
@@ -206,9 +211,18 @@ class Effects:
         state = EffectState.FAILED if sure else EffectState.UNKNOWN
         outcome = Outcome(state=state, hash=intent.hash, error=told)
         metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
-        await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, metered))
+        outcome = await self._written(intent, opened, outcome, metered)
         if idempotent and isinstance(error, Unavailable):
             raise error
+        return outcome
+
+    async def _written(self, intent: Intent, opened: _Opened, outcome: Outcome, metered: UsageState) -> Outcome:
+        """Write down what came of it and return that; what cannot be written down is unknown, never an error."""
+        try:
+            await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, metered))
+        except Exception:
+            log.exception("What came of %s cannot be written down.", intent.key)
+            return Outcome(state=EffectState.UNKNOWN, hash=intent.hash, error=NOT_WRITTEN)
         return outcome
 
     def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:
