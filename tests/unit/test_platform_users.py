@@ -94,3 +94,13 @@ def test_a_closed_home_is_covered_once_and_gets_back_only_what_is_needed(tmp_pat
     assert home.is_relative_to(closed)
     covers = plan([home / "tools" / "python", home / "tools" / "python" / "lib", home / "data", Path("/usr")])
     assert covers == {closed: [home / "data", home / "tools" / "python"]}
+
+
+def test_a_key_that_others_could_read_is_not_closed_in_silence(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lay_out(data, alone())
+    for name in ("master.key", "gateway.db"):
+        (data / "gateway" / name).touch(0o644)
+    lay_out(data, alone())
+    assert (data / "gateway" / "gateway.db").stat().st_mode & 0o777 == 0o600
+    assert (data / "gateway" / "master.key").stat().st_mode & 0o777 == 0o644

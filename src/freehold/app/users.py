@@ -86,6 +86,8 @@ class Place:
     gid: int
     mode: int
     folder: bool = True
+    mended: bool = True
+    """Whether another mode is put right; of a key it is not: who could read it has it, and that must be told."""
 
 
 def layout(data: Path, users: Users) -> list[Place]:
@@ -110,7 +112,10 @@ def _files(data: Path, users: Users) -> Iterator[Place]:
         yield Place(path=path, uid=users.worker.uid, gid=users.worker.gid, mode=0o660, folder=False)
     for path in sorted((data / "gateway").glob("*")):
         if not path.is_dir():
-            yield Place(path=path, uid=users.gateway.uid, gid=users.gateway.gid, mode=0o600, folder=False)
+            mended = path.suffix != ".key"
+            yield Place(
+                path=path, uid=users.gateway.uid, gid=users.gateway.gid, mode=0o600, folder=False, mended=mended
+            )
 
 
 def lay_out(data: Path, users: Users) -> None:
@@ -142,7 +147,7 @@ def _set(place: Place) -> None:
             raise OSError(errno.EINVAL, "it is not what lies there", str(place.path))
         if (found.st_uid, found.st_gid) != (place.uid, place.gid):
             os.fchown(descriptor, place.uid, place.gid)
-        if found.st_mode & 0o7777 != place.mode:
+        if place.mended and found.st_mode & 0o7777 != place.mode:
             os.fchmod(descriptor, place.mode)
     finally:
         os.close(descriptor)
