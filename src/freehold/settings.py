@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     key_seal: str = ""
     """Set by `freehold up` for web: what API keys are sealed with, so that who writes the database can make none."""
 
+    gateway_user: int = -1
+    """Set by `freehold up` when it is root: who the gateway is; web and worker speak with nobody else in its place."""
+
     gateway_web_group: int = -1
     """Set by `freehold up` when it is root: the group that may connect to web's gateway socket."""
 

@@ -1,5 +1,6 @@
 """What whoever took over the worker can do as its user: the database and workspaces, and nothing by way of the rest."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -16,7 +17,8 @@ import pytest
 from freehold.app.predecessor import mark
 from freehold.app.up import Ground, programs
 from freehold.app.users import alone, apart, lay_out
-from freehold.core.errors import Denied, Invalid
+from freehold.core.errors import Denied, Invalid, Unavailable
+from freehold.gateway.client import WebGateway
 from freehold.settings import Settings
 from freehold.tenants import keys
 from freehold.tenants.operator import ensure_operator_key, ensure_seal
@@ -123,6 +125,23 @@ def test_laying_out_gives_nobody_a_file_that_has_another_name(tmp_path: Path) ->
     with pytest.raises(Denied):
         lay_out(data, alone())
     assert precious.stat().st_mode & 0o777 == 0o600
+
+
+async def test_nobody_who_sits_down_at_the_gateways_place_is_told_a_secret(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_unix_server(listen, tmp_path / "gateway-web.sock")
+    gateway = WebGateway(tmp_path / "gateway-web.sock", user=os.geteuid() + 1)
+    with pytest.raises(Unavailable):
+        await gateway.set_secret(None, "name", CANARY, by="operator")
+    await gateway.close()
+    server.close()
+    await server.wait_closed()
+    assert CANARY.encode() not in b"".join(heard)
 
 
 def test_a_person_is_shown_the_hash_of_what_they_see(tmp_path: Path) -> None:

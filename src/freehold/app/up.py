@@ -162,6 +162,7 @@ def programs(ground: Ground) -> list[Program]:
         update={
             "operator_key_hash": ground.operator_hash,
             "key_seal": ground.key_seal,
+            "gateway_user": users.gateway.uid if users.apart else -1,
             "gateway_web_group": users.web.groups[0] if users.apart else -1,
             "gateway_worker_group": users.worker.gid if users.apart else -1,
             "spawner": users.apart and ground.settings.runtime == "bwrap",

@@ -58,7 +58,11 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
     """Give the application over `settings.data`, its tail following and its nudges heard."""
     database = await in_thread(open_database, settings)
     store, run = Store(database), settings.data / "run"
-    gateway, worker, tail = WebGateway(run / "gateway-web.sock"), Nudge(run / "worker.sock"), Tail(store)
+    gateway, worker, tail = (
+        WebGateway(run / "gateway-web.sock", user=settings.gateway_user),
+        Nudge(run / "worker.sock"),
+        Tail(store),
+    )
     objects = FolderObjects(settings.data)
     state = State(
         settings=settings,

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
+
 from freehold import failpoints
 from freehold.agents.connection_tools import ConnectionTools
 from freehold.agents.delegating import Delegating
@@ -130,8 +132,8 @@ class Worker:
     def _hear(self, told: dict[str, Any]) -> None:
         if "cancel" in told:
             self.segments.stop(str(told["cancel"]))
+            self.relay.wake()  # its answer is in the outbox
         self.dispatcher.kick()
-        self.relay.wake()
 
     def _take_place(self) -> None:
         """Write down that we are here; whoever was here before is dead, for we hold the lock."""
@@ -172,7 +174,7 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
         stack.callback(database.close)
         engine = await in_thread(open_engine, settings, database)
         run, ids = settings.data / "run", Ids(clock.now)
-        gateway, web = WorkerGateway(run / "gateway-worker.sock"), Nudge(run / "web.sock")
+        gateway, web = WorkerGateway(run / "gateway-worker.sock", user=settings.gateway_user), Nudge(run / "web.sock")
         stack.callback(web.close)
         stack.push_async_callback(gateway.close)
         store = Store(database)
@@ -211,7 +213,8 @@ def main(settings: Settings) -> None:
     """Run the worker process."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.root.level))
-    asyncio.run(serve(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ error that the gateway raised; a gateway that is away is `Unavailable` with code
 request may be made again: every effect has its key.
 """
 
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +15,9 @@ from typing import Any, Final, final
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
+from typing_extensions import override
 
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.core.errors import FreeholdError, Unavailable, from_problem
@@ -21,6 +26,7 @@ from freehold.store.sockets import fitting
 CONNECT_SECONDS: Final = 5.0
 MAX_LINE: Final = 64 << 20
 AWAY_AFTER: Final = 0.5
+_CREDENTIALS: Final = struct.Struct("3i")
 
 OnText = Callable[[str], None]
 
@@ -61,11 +67,38 @@ class ChatReply:
     model: str
 
 
+@final
+class _Connector(aiohttp.UnixConnector):
+    """Speaks with one user's processes only: whoever else may write beside the socket could have put theirs there."""
+
+    def __init__(self, path: str, *, user: int) -> None:
+        super().__init__(path, limit=0)
+        self._user = user
+
+    @override
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        made = await super()._create_connection(req, traces, timeout)
+        transport = made.transport
+        if self._user >= 0 and (transport is None or _user_of(transport.get_extra_info("socket")) != self._user):
+            made.abort()
+            raise aiohttp.ClientConnectionError("Somebody else listens there.")
+        return made
+
+
+def _user_of(end: socket.socket) -> int:
+    """Return the user who listens at the other end."""
+    _, user, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(user)
+
+
 class _Socket:
     """One of the gateway's sockets."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, user: int = -1) -> None:
+        """Speak over the socket at `path`; with `user`, only if it is that user who listens."""
+        self._path, self._user = path, user
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -95,7 +128,7 @@ class _Socket:
         # Made at the first question, because only then there is a loop to belong to.
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(fitting(self._path), limit=0),
+                connector=_Connector(fitting(self._path), user=self._user),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 headers={"Content-Type": "application/json"},
                 read_bufsize=1 << 20,
