@@ -111,3 +111,31 @@ async def test_all_stop_last_started_first_and_the_deaf_are_killed(tmp_path: Pat
     for pid in pids.values():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_who_cannot_be_started_is_tried_again_until_it_can(tmp_path: Path) -> None:
+    said = Said()
+    later = program("one", STAY, tmp_path / "later")
+    supervisor = Supervisor([later], say=said)
+    supervisor.ready()
+    supervisor.start()
+    await said.until("one", "cannot be started: No such file or directory")
+    (tmp_path / "later").mkdir()
+    await said.until("one", "here")
+    await supervisor.stop()
+
+
+async def test_processes_are_kept_alive_although_nobody_listens_any_more(tmp_path: Path) -> None:
+    said = Said()
+
+    def deaf(name: str, line: str) -> None:
+        said(name, line)
+        raise BrokenPipeError
+
+    supervisor = Supervisor([program("one", NAMED, tmp_path)], say=deaf)
+    supervisor.start()
+    await said.until("one", "first")
+    os.kill(supervisor.pids["one"], signal.SIGRTMIN + 1)
+    await said.until("one", f"was killed by signal {signal.SIGRTMIN + 1}")
+    await said.until("one", "later")
+    await asyncio.wait_for(supervisor.stop(), 5)

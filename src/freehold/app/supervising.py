@@ -5,6 +5,7 @@ Knows nothing of what the processes are for.
 """
 
 import asyncio
+import contextlib
 import functools
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from freehold.app.children import Child
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 10.0
+NOT_STARTED: Final = 127
+"""The status of a process that could not be started, as shells say it."""
 STEADY: Final = 30.0
 """Seconds after which a process counts as healthy, and its next death as a new story."""
 
@@ -54,7 +57,7 @@ class Supervisor:
     def __init__(self, programs: Sequence[Program], *, say: Callable[[str, str], None]) -> None:
         """Keep `programs`, in the order they start; `say` gets each line of each by name."""
         self._programs = list(programs)
-        self._say = say
+        self._tell = say
         self._running: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ready = False
@@ -116,12 +119,21 @@ class Supervisor:
 
     async def _once(self, program: Program, environment: Mapping[str, str]) -> int:
         say = functools.partial(self._say, program.name)
-        child = Child(program.argv, environment=environment, folder=program.folder, say=say)
+        try:
+            child = Child(program.argv, environment=environment, folder=program.folder, say=say)
+        except OSError as error:  # the machine has no process or memory left; it may have again
+            say(f"cannot be started: {error.strerror or error}")
+            return NOT_STARTED
         self._running[program.name] = child
         return await child.ended()
+
+    def _say(self, name: str, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # whoever listened is gone, and the processes are to live on
+            self._tell(name, line)
 
 
 def _ended(status: int) -> str:
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
+        known = -status in set(signal.Signals)
+        return f"was killed by {signal.Signals(-status).name if known else f'signal {-status}'}"
     return f"ended with status {status}"
