@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from freehold.core.approvals import ApprovalState
 from freehold.core.runs import FINAL, RunState, WaitsFor
@@ -14,6 +14,21 @@ from freehold.store.runs import event_table, run_table
 from freehold.store.talk import channel_table
 from freehold.store.tenants import Keys, Tenants
 from freehold.store.workers import Workers
+
+# Spelt once: putting a statement together costs more than running it, and these are asked all the time.
+_OUTGOING: Final = (
+    select(outbox_table.c.tenant, outbox_table.c.id)
+    .where(outbox_table.c.state == OutboxState.PENDING, outbox_table.c.due_at <= bindparam("now"))
+    .order_by(outbox_table.c.due_at)
+    .limit(bindparam("most"))
+)
+_LAST: Final = select(func.max(event_table.c.position))
+_BEHIND: Final = (
+    select(event_table)
+    .where(event_table.c.position > bindparam("after"))
+    .order_by(event_table.c.position)
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +63,7 @@ class Platform:
 
     def due_outgoing(self, now: datetime, *, limit: int = 100) -> list[Due]:
         """Return what is to leave by now, oldest first."""
-        query = select(outbox_table.c.tenant, outbox_table.c.id).where(
-            outbox_table.c.state == OutboxState.PENDING, outbox_table.c.due_at <= now
-        )
-        return [Due(*row) for row in self.connection.execute(query.order_by(outbox_table.c.due_at).limit(limit))]
+        return [Due(*row) for row in self.connection.execute(_OUTGOING, {"now": now, "most": limit})]
 
     def due_runs(self, now: datetime, *, limit: int = 100) -> list[Due]:
         """Return the waiting runs whose time to wake has come."""
@@ -108,12 +120,12 @@ class Platform:
 
     def last_position(self) -> int:
         """Return the position of the newest event."""
-        return int(self.connection.execute(select(func.max(event_table.c.position))).scalar() or 0)
+        return int(self.connection.execute(_LAST).scalar() or 0)
 
     def events_behind(self, position: int, *, limit: int = 500) -> list[dict[str, Any]]:
         """Return the events of all tenants behind `position` as `{position, tenant, run, seq, at, type, data}`."""
-        query = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
-        return [dict(row) for row in self.connection.execute(query.limit(limit)).mappings()]
+        rows = self.connection.execute(_BEHIND, {"after": position, "most": limit}).mappings()
+        return [dict(row) for row in rows]
 
     def tenant_of_channel(self, channel: str) -> str | None:
         """Return the id of the tenant whose channel this is: a hook's address names only the channel."""

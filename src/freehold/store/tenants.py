@@ -2,8 +2,9 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Column, Connection, Integer, Text, func, select, update
+from sqlalchemy import Column, Connection, Integer, Text, bindparam, func, select, update
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.core.tenants import Key, Tenant, TenantState
@@ -38,6 +39,12 @@ key_table = table(
     retention="tenant",
 )
 
+# Spelt once: putting a statement together costs more than running it, and every request passes here.
+_TENANT: Final = select(tenant_table).where(
+    (tenant_table.c.slug == bindparam("of_name")) | (tenant_table.c.id == bindparam("of_name"))
+)
+_KEY: Final = select(key_table).where(key_table.c.id == bindparam("of_id"), key_table.c.revoked_at.is_(None))
+
 
 class Tenants:
     """All tenants of the installation."""
@@ -62,8 +69,7 @@ class Tenants:
 
     def find(self, name: str) -> Tenant:
         """Return the tenant whose slug or id is `name`; raise `NotFound` where there is none."""
-        wanted = (tenant_table.c.slug == name) | (tenant_table.c.id == name)
-        row = self._connection.execute(select(tenant_table).where(wanted)).mappings().first()
+        row = self._connection.execute(_TENANT, {"of_name": name}).mappings().first()
         if row is None:
             raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
         return Tenant(**fields(row))
@@ -91,8 +97,7 @@ class Keys:
 
     def find(self, key: str) -> Key | None:
         """Return the key with this id if it was not revoked; whether the row is genuine, its hash must tell."""
-        query = select(key_table).where(key_table.c.id == key, key_table.c.revoked_at.is_(None))
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_KEY, {"of_id": key}).mappings().first()
         return None if row is None else Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"]))
 
     def of(self, tenant: str | None) -> list[Key]:

@@ -31,7 +31,7 @@ def needs_no_key() -> dict[str, Any]:
     return {X_SCOPE: NOBODY, "security": []}
 
 
-def the_state(request: Request) -> State:
+async def the_state(request: Request) -> State:  # async: a thread would cost more than the look
     """Return what the routes work with."""
     found = request.app.state.freehold
     if not isinstance(found, State):
@@ -39,7 +39,7 @@ def the_state(request: Request) -> State:
     return found
 
 
-def the_caller(request: Request) -> Caller:
+async def the_caller(request: Request) -> Caller:
     """Return who asks, if their key has the scope that the route needs."""
     caller = request.state.caller
     if not isinstance(caller, Caller):
@@ -48,7 +48,7 @@ def the_caller(request: Request) -> Caller:
     return caller
 
 
-def operating(caller: Annotated[Caller, Depends(the_caller)]) -> Caller:
+async def operating(caller: Annotated[Caller, Depends(the_caller)]) -> Caller:
     """Return who asks, if they may work for the whole platform."""
     if caller.tenant is not None:
         raise Denied("This is for the platform's operators.", code="not_operator", remedy="Use an operator's key.")

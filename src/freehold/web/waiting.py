@@ -12,6 +12,8 @@ from freehold.store.threads import in_thread
 from freehold.web.tail import Tail
 
 MAX_SECONDS: Final = 300.0
+_RESTING: Final = frozenset(f"run.{state}" for state in (*FINAL, RunState.WAITING, RunState.PAUSED))
+"""The events after which a run may rest; for any other it is not looked at."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 
 Prefer = Annotated[str, Header(max_length=200, description="`wait=N` waits up to N seconds for the answer.")]
@@ -37,7 +39,7 @@ async def until_rest(tail: Tail, tenancy: Tenancy, run: str, wait: float) -> Non
     async with tail.watch(run) as watch:
         while not rests(await in_thread(_get, tenancy, run)):
             while (item := await watch.next(end - asyncio.get_running_loop().time())) is not None:
-                if str(item.get("type", "")).startswith("run."):
+                if item.get("type") in _RESTING:
                     break
             if item is None:
                 return
