@@ -161,7 +161,9 @@ class SandboxTools(ToolSource):
             result = await do(_Doing(guest=guest, key=call.key, again=not opened.fresh, timeout=self._timeout), wanted)
         except FreeholdError as error:
             sure = not begun or isinstance(error, NotFound | Invalid)
-            return (EffectState.FAILED if sure else EffectState.UNKNOWN), told(_fit_for_a_model(error, segment))
+            return (EffectState.FAILED if sure else EffectState.UNKNOWN), told(
+                _fit_for_a_model(error, segment, begun=begun)
+            )
         if "value" in result:
             return EffectState.DONE, result
         return (EffectState.UNKNOWN if result.get("interrupted") else EffectState.FAILED), result
@@ -182,14 +184,14 @@ class SandboxTools(ToolSource):
             # It stands otherwise in the gateway's book already: what the guest did is what the model is told.
 
 
-def _fit_for_a_model(error: FreeholdError, segment: Segment) -> FreeholdError:
+def _fit_for_a_model(error: FreeholdError, segment: Segment, *, begun: bool) -> FreeholdError:
     """Return what a model may read of `error`: why a sandbox is away names this machine's folders, and is the operator's."""
     if not isinstance(error, Unavailable):
         return error
     log.warning("A sandbox of run %s: %s", segment.run.id, error)
-    if error.code == "sandbox_died":
+    if begun:
         ended = "The sandbox ended before the call was over; some of it may be done."
-        return Unavailable(ended, code=error.code, remedy="Look at what is there before you call it again.")
+        return Unavailable(ended, code="sandbox_died", remedy="Look at what is there before you call it again.")
     return Unavailable(
         "There is no sandbox to be had now.", code=error.code, remedy="An operator finds out why with: freehold doctor"
     )
