@@ -37,6 +37,7 @@ from freehold.store.threads import in_thread
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.web.building import build
+from freehold.web.connection import Connection
 from freehold.web.state import State
 from freehold.web.tail import Tail
 
@@ -119,7 +120,7 @@ def main(settings: Settings) -> None:
 def _config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -22,6 +22,8 @@ from freehold.web.views import Listed, told_moment
 
 router = APIRouter(tags=["audit"])
 BATCH = 500
+_LAST = (1 << 63) - 1
+"""No link has a higher number: databases count no further."""
 
 Which = Literal["database", "gateway"]
 StoreName = Annotated[Which | None, Query(description="Only of this store; both are merged by time without it.")]
@@ -109,9 +111,9 @@ async def _listed(state: State, tenant: str | None, store: Which | None, limit: 
 
 def _positions(cursor: str) -> dict[str, int]:
     database, dot, gateway = (cursor or "0.0").partition(".")
-    if not (dot and database.isdecimal() and gateway.isdecimal()) or len(cursor) > 40:  # noqa: PLR2004
+    if not (dot and database.isdecimal() and gateway.isdecimal()) or len(cursor) > 30:  # noqa: PLR2004
         raise Invalid("This is no cursor.", code="bad_cursor", remedy="Use the `next` of the page before.")
-    return {"database": int(database), "gateway": int(gateway)}
+    return {"database": min(int(database), _LAST), "gateway": min(int(gateway), _LAST)}
 
 
 async def _links(state: State, store: str, tenant: str | None, *, after: int, limit: int) -> list[dict[str, Any]]:

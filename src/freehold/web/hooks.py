@@ -14,6 +14,7 @@ from freehold.store.threads import in_thread
 from freehold.web.access import TheState, needs_no_key
 from freehold.web.arriving import WEB, arrived
 from freehold.web.state import State
+from freehold.web.views import written
 
 router = APIRouter(tags=["hooks"])
 ACCEPTED = 202
@@ -63,6 +64,6 @@ def _find(state: State, channel: str) -> tuple[str, dict[str, Any]]:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return written(json.loads(body))
     except (ValueError, RecursionError) as error:
         raise Invalid("The body is not JSON.", code="invalid_json", remedy="Send a JSON object in UTF-8.") from error

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from freehold.core.errors import Invalid
+from freehold.web.views import written
 
 
 class Said(BaseModel):
@@ -35,6 +36,8 @@ class Request(BaseModel):
     """A chat completion to make."""
 
     model_config = ConfigDict(extra="ignore")
+
+    _written = model_validator(mode="before")(written)
 
     model: str
     """`TENANT/AGENT`."""

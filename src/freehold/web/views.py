@@ -1,9 +1,10 @@
 """What the nouns look like on the wire: times in RFC 3339 with milliseconds, nothing secret, nothing inner."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
 
 from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Version
@@ -12,6 +13,8 @@ from freehold.core.runs import Run
 from freehold.store.journal import Step
 
 T = TypeVar("T")
+DEEPEST = 64
+"""How deep the lists and objects of a body lie in each other at most; more than that is written down nowhere."""
 
 
 def moment(at: datetime) -> str:
@@ -33,10 +36,31 @@ Moment = Annotated[
 ]
 
 
+def written(value: object) -> object:
+    """Return `value` if it can be written down; JSON's escapes can spell half a character, which is no text."""
+    if _nested(value, DEEPEST):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a character") from error
+    except TypeError:
+        return value  # no JSON at all, which whoever looks at its fields will say better
+    return value
+
+
+def _nested(value: object, left: int) -> bool:
+    """Return whether lists and objects lie in each other more than `left` deep."""
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not left or any(_nested(one, left - 1) for one in within)
+
+
 class Asked(BaseModel):
     """A body that comes in: what it does not know it refuses, so that a misspelt name is noticed."""
 
     model_config = ConfigDict(extra="forbid")
+
+    _written = model_validator(mode="before")(written)
 
     def plain(self) -> dict[str, Any]:
         """Return the body as JSON values, for its hash."""
