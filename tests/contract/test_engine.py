@@ -53,6 +53,22 @@ class TestDbosEngine(EngineContract):
         half.dispatcher.kick()
         await until(lambda: carrier.begun == [ticket(1), ticket(1)])
 
+    async def test_what_nobody_carries_gives_its_slot_back(self, half: Half, carrier: Carrier) -> None:
+        gate = carrier.hold(ticket(1))
+        half.submit(ticket(1))
+        await until(lambda: carrier.begun == [ticket(1)])
+        assert [half.dispatcher.take_back() for _ in range(3)] == [0, 0, 0], "it is carried"
+        gate.set()
+        await until(lambda: half.missing(ticket(1)) == [ticket(1)])
+        with half.database.write() as connection:  # as where its end could not be written
+            connection.execute(sa.text("update workflow_status set status = 'PENDING'"))
+        half.submit(ticket(2))
+        assert half.dispatcher.take_back() == 0
+        assert carrier.begun == [ticket(1)], "the slot is taken"
+        assert half.dispatcher.take_back() == 1
+        half.dispatcher.kick()
+        await until(lambda: carrier.ended == [ticket(1), ticket(1), ticket(2)])
+
     async def test_what_is_left_at_draining_stays_for_a_successor(self, half: Half, carrier: Carrier) -> None:
         carrier.hold(ticket(1))
         half.submit(ticket(1))

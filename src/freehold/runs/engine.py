@@ -84,6 +84,15 @@ class Dispatcher(Protocol):
         """Queue again what these dead workers had under way (None: all others) and return how many segments."""
         ...
 
+    def take_back(self) -> int:
+        """
+        Queue again what we are said to have under way and nobody here carries, and return how many segments.
+
+        Beginning or ending a segment may fail where the database does; without this its slot stays taken for ever.
+        Only what was found so at two calls in a row counts.
+        """
+        ...
+
     def tidy(self) -> int:
         """Drop what is known of segments that ended a while ago and return how many those were."""
         ...

@@ -82,6 +82,10 @@ class MemoryEngine(Engine, Dispatcher):
         return 0
 
     @override
+    def take_back(self) -> int:
+        return 0
+
+    @override
     def tidy(self) -> int:
         return 0
 

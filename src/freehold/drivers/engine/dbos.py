@@ -3,7 +3,7 @@ The engine on DBOS Transact: its queue in our database file, its rows with our i
 
 What is used of it: enqueueing within our transaction, the partitioned queue (a partition per tenant and slot,
 one segment at a time in each), and dispatch. Steps, recovery, schedules and waiting are ours. Whatever touches
-its inner workings stands in this module and is tested against the pinned version.
+its inner workings stands in this module and in `freehold.runs.kicking`, and is tested against the pinned version.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
@@ -24,8 +24,11 @@ from typing_extensions import override
 from freehold.core.clock import Clock
 from freehold.core.errors import Invalid
 from freehold.runs.engine import Carry, Dispatcher, Engine, Ticket
+from freehold.runs.kicking import kickable
 from freehold.store.db import Database, told, writing
 from freehold.store.threads import in_thread
+
+T = TypeVar("T")
 
 QUEUE: Final = "segments"
 WORKFLOW: Final = "segment"
@@ -127,6 +130,7 @@ class DbosDispatcher(Dispatcher):
         self._kick = threading.Event()
         self._engine: SqlEngine = writing(database.engine)
         self._dbos: DBOS | None = None
+        self._stray: frozenset[str] = frozenset()
 
     @override
     async def start(self, carry: Carry) -> None:
@@ -140,11 +144,13 @@ class DbosDispatcher(Dispatcher):
             task = asyncio.current_task()
             if task is not None:  # its slot is free once DBOS has written the outcome
                 task.add_done_callback(lambda _task: self._kick.set())
+            if self._dbos is not dbos:  # taken out of the queue at the moment we were told to stop
+                raise asyncio.CancelledError
             await carry(Ticket(tenant=tenant, run=run, segment=segment, slot=slot))
 
         await in_thread(self._register)
         DBOS.launch()  # in this loop, so that segments run in it
-        _kickable(dbos, self._kick)
+        kickable(dbos.background_thread_stop_events, self._kick, thread=f"queue-worker-{QUEUE}", poll=POLL)
         _sparing(dbos, self._database)
 
     @override
@@ -171,12 +177,30 @@ class DbosDispatcher(Dispatcher):
     @override
     def take_over(self, workers: Collection[str] | None) -> int:
         dead = _status.c.executor_id != self._worker if workers is None else _status.c.executor_id.in_(workers)
+        return self._free(dead)
+
+    @override
+    def take_back(self) -> int:
+        dbos = self._dbos
+        if dbos is None:
+            return 0
+        mine = _status.c.executor_id == self._worker
+        query = sa.select(_status.c.workflow_uuid).where(_ours, _status.c.status == _UNDER_WAY, mine)
+        with self._database.read() as connection:
+            marked = frozenset(connection.execute(query).scalars())
+        # What is missing twice in a row is not just about to begin, or being written off.
+        stray = marked - frozenset(dbos._active_workflows_set.activeList())  # noqa: SLF001
+        lost, self._stray = stray & self._stray, stray
+        return sum(self._free(mine & _status.c.workflow_uuid.in_(batch)) for batch in _batches(lost))
+
+    def _free(self, which: sa.ColumnElement[bool]) -> int:
+        """Put segments that are marked as under way back into the queue and return how many."""
         free = {"status": _QUEUED, "executor_id": None, "owner_xid": None, "started_at_epoch_ms": None}
         with self._database.write() as connection:
-            taken = connection.execute(
-                sa.update(_status).where(_ours, _status.c.status == _UNDER_WAY, dead).values(free)
+            freed = connection.execute(
+                sa.update(_status).where(_ours, _status.c.status == _UNDER_WAY, which).values(free)
             )
-            return taken.rowcount
+            return freed.rowcount
 
     @override
     def tidy(self) -> int:
@@ -184,10 +208,14 @@ class DbosDispatcher(Dispatcher):
         over = sa.select(_status.c.workflow_uuid).where(
             _ours, _status.c.status.not_in((_QUEUED, _UNDER_WAY)), _status.c.updated_at < before
         )
-        with self._database.write() as connection:
-            ids = list(connection.execute(over.limit(BATCH)).scalars())
-            _drop(connection, ids)
-        return len(ids)
+        dropped = 0
+        while True:
+            with self._database.write() as connection:  # few at a time, so that nobody waits long for the lock
+                ids = list(connection.execute(over.limit(BATCH)).scalars())
+                _drop(connection, ids)
+            dropped += len(ids)
+            if len(ids) < BATCH:
+                return dropped
 
     @override
     def health(self) -> dict[str, Any]:
@@ -234,36 +262,6 @@ def _partition(ticket: Ticket) -> str:
     return f"{ticket.tenant}:{ticket.slot}"
 
 
-def _kickable(dbos: DBOS, kick: threading.Event) -> None:
-    """
-    Let `kick` end the pause of the thread that polls our queue.
-
-    DBOS polls by waiting on the event that also stops it. We replace that wait, for this one thread, by a wait
-    on our event, which is set by kicks and by stopping. Without this, everything works at the speed of polling.
-    """
-    for event in dbos.background_thread_stop_events:
-        _patch(event, kick)
-
-
-def _patch(event: threading.Event, kick: threading.Event) -> None:
-    wait, stop = event.wait, event.set
-
-    def wait_or_kicked(timeout: float | None = None) -> bool:
-        if threading.current_thread().name != f"queue-worker-{QUEUE}":
-            return wait(timeout)
-        if not event.is_set():
-            kick.wait(timeout)
-            kick.clear()
-        return event.is_set()
-
-    def set_and_kick() -> None:
-        stop()
-        kick.set()
-
-    event.wait = wait_or_kicked  # type: ignore[method-assign]
-    event.set = set_and_kick  # type: ignore[method-assign]
-
-
 def _sparing(dbos: DBOS, database: Database) -> None:
     """
     Let a poll that has nothing to find cost one small question.
@@ -289,8 +287,8 @@ def _drop(connection: Connection, ids: list[str]) -> None:
         connection.execute(sa.delete(rest).where(rest.c.workflow_uuid.in_(ids)))
 
 
-def _batches(tickets: Iterable[Ticket]) -> Iterator[list[Ticket]]:
-    rest = iter(tickets)
+def _batches(things: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(things)
     while batch := list(islice(rest, BATCH)):
         yield batch
 
