@@ -136,6 +136,43 @@ def test_half_a_question_is_refused(path: Path, words: bytes) -> None:
         assert b'"status":422' in end.recv(10_000)
 
 
+async def test_a_folder_that_is_swapped_for_a_link_is_not_worked_in(
+    path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = data / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    opened = Place.open
+
+    def swapped(self: Place, tenant: str, workspace: str, number: int) -> int:
+        """Do as whoever owns the folder above might, between the look and the use."""
+        fd = opened(self, tenant, workspace, number)
+        here = self.path(tenant, workspace)
+        here.rename(data / "moved")
+        here.symlink_to(elsewhere)
+        return fd
+
+    monkeypatch.setattr(Place, "open", swapped)
+    runtime = BwrapRuntime(AskedMaking(path))
+    with pytest.raises(FreeholdError, match="not the folder"):
+        await runtime.wake(SPEC)
+    assert list(elsewhere.iterdir()) == []
+    await runtime.close()
+
+
+def test_what_another_user_made_for_sandboxes_to_see_is_made_again(data: Path) -> None:
+    guest, _ = Place(data, uid_base=UID_BASE).shown()
+    (guest / "freehold" / "planted.py").touch()
+    if ROOT:
+        os.chown(guest.parent, WORKER, WORKER)
+    else:
+        guest.parent.rename(data / "moved")
+        guest.parent.symlink_to(data / "moved")
+    fresh, _ = Place(data, uid_base=UID_BASE).shown()
+    assert fresh == guest
+    assert not (fresh / "freehold" / "planted.py").exists()
+
+
 async def test_a_worker_does_not_touch_what_is_another_workers(path: Path) -> None:
     first, second = BwrapRuntime(AskedMaking(path)), BwrapRuntime(AskedMaking(path))
     guest = await first.wake(SPEC)

@@ -95,9 +95,10 @@ def test_the_root_is_never_this_hosts_own() -> None:
 
 
 def test_the_guest_is_started_without_site_and_with_its_limits() -> None:
-    argv = guest_argv(7, {"nproc": 5})
+    about = Path("/").stat()
+    argv = guest_argv(7, {"nproc": 5}, about)
     assert argv[1:4] == ["-I", "-S", "-c"]
-    assert "main(7, '/work', {\"nproc\": 5})" in argv[4]
+    assert f"main(7, '/work', {{\"nproc\": 5}}, [{about.st_dev}, {about.st_ino}])" in argv[4]
 
 
 def test_without_a_cgroup_memory_is_limited_per_process() -> None:

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def main(line: int, root: str, limits: dict[str, int]) -> None:
-    """Serve over the descriptor `line` until the outside hangs up; `root` is the workspace."""
+def main(line: int, root: str, limits: dict[str, int], place: list[int] | None = None) -> None:
+    """
+    Serve over the descriptor `line` until the outside hangs up; `root` is the workspace.
+
+    With `place`, its device and inode: whoever made this sandbox looked at the workspace first and named it by its path
+    then, and in between somebody could have laid a link there.
+    """
     os.set_inheritable(line, False)  # noqa: FBT003 - it takes no name
     root = os.path.realpath(root)
     os.chdir(root)
+    about = os.stat(".")
+    if place is not None and place != [about.st_dev, about.st_ino]:
+        sys.exit("The workspace is not the folder that was opened.")
     os.umask(0o022)
     os.environ.pop("PWD", None)  # noqa: TID251 - bubblewrap leaves it; commands get what they were promised and no more
     for name, limit in limits.items():

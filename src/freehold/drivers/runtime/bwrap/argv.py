@@ -1,6 +1,7 @@
 """The command that makes a sandbox, as a value, so that a test can read it."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -37,11 +38,15 @@ def bwrap_argv(
     ]  # fmt: skip
 
 
-def guest_argv(line_fd: int, rlimits: dict[str, int]) -> list[str]:
-    """Return the command of the guest: the machine's own Python, without site, finding nothing but itself."""
+def guest_argv(line_fd: int, rlimits: dict[str, int], workspace: os.stat_result) -> list[str]:
+    """
+    Return the command of the guest: the machine's own Python, without site, finding nothing but itself.
+
+    It goes on only in the folder that `workspace` is about.
+    """
     start = (
         "import sys; sys.path.insert(0, '/freehold'); from freehold.guest.start import main; "
-        f"main({line_fd}, '/work', {json.dumps(rlimits)})"
+        f"main({line_fd}, '/work', {json.dumps(rlimits)}, {[workspace.st_dev, workspace.st_ino]})"
     )
     return [PYTHON, "-I", "-S", "-c", start]
 

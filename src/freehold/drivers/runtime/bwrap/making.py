@@ -100,7 +100,7 @@ class Maker:
             full = self._still_full(spec, workspace)
             cgroup = self._cgroups.make(spec.id, spec.limits) if self._cgroups else None
             fds = (theirs.fileno(), seccomp)
-            process = self._run(self._command(spec, *fds, cgroup=cgroup, full=full), fds)
+            process = self._run(self._command(spec, *fds, os.fstat(workspace), cgroup=cgroup, full=full), fds)
         except BaseException:
             ours.close()
             os.close(workspace)
@@ -117,7 +117,16 @@ class Maker:
         self._keeper.add(kept)
         return ours
 
-    def _command(self, spec: SandboxSpec, line: int, seccomp: int, *, cgroup: Cgroup | None, full: bool) -> list[str]:
+    def _command(
+        self,
+        spec: SandboxSpec,
+        line: int,
+        seccomp: int,
+        workspace: os.stat_result,
+        *,
+        cgroup: Cgroup | None,
+        full: bool,
+    ) -> list[str]:
         guest, etc = self._place.shown()
         command = bwrap_argv(
             guest=guest,
@@ -125,7 +134,7 @@ class Maker:
             workspace=self._place.path(spec.tenant, spec.workspace),
             tmp_mb=spec.limits.tmp_mb,
             seccomp_fd=seccomp,
-            command=guest_argv(line, rlimits(spec.limits, cgroup=cgroup is not None, full=full)),
+            command=guest_argv(line, rlimits(spec.limits, cgroup=cgroup is not None, full=full), workspace),
         )
         uid = self._place.uid(spec.uid)
         return joined(cgroup.doors if cgroup else [], command if uid is None else dropped(uid, command))

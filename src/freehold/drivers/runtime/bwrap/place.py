@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final, final
 from freehold import guest
 from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.runtime.bwrap.argv import PYTHON, UID
-from freehold.drivers.runtime.bwrap.disk import FOLDER
+from freehold.drivers.runtime.bwrap.disk import FOLDER, remove
 
 NAME: Final = re.compile(r"[a-z]{3}_[0-9A-Za-z]{1,60}")
 _COMPILE: Final = "import compileall, sys; sys.exit(not compileall.compile_dir(sys.argv[1], quiet=2, {mode}))"
@@ -96,7 +97,7 @@ class Place:
             above.mkdir(mode=0o711, parents=True, exist_ok=True)
             above.chmod(0o711)
             made = above / _fingerprint()
-            if not made.is_dir():
+            if not _ours(made):
                 _make(made)
             self._shown = made / "guest", made / "etc"
         return self._shown
@@ -119,6 +120,22 @@ def _enter(above: int, name: str, owner: os.stat_result | None) -> int:
         if os.geteuid() == 0:
             os.fchown(fd, owner.st_uid, owner.st_gid)
     return fd
+
+
+def _ours(made: Path) -> bool:
+    """Return whether the folder is there; what another user made while this was theirs is removed, not shown."""
+    try:
+        about = made.lstat()
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(about.st_mode) and about.st_uid in {os.geteuid(), 0}:
+        return True
+    above = os.open(made.parent, FOLDER)
+    try:
+        remove(above, made.name)
+    finally:
+        os.close(above)
+    return False
 
 
 def _fingerprint() -> str:
