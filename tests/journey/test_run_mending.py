@@ -1,6 +1,9 @@
 """Runs that are stopped, repeated, taken over or forgotten, over a real database: nothing doubled, nothing lost."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from freehold.core.runs import RunState
 from freehold.runs.cancelling import cancel
@@ -116,3 +119,22 @@ class TestMending:
         await stage.engine.drain(0)
         stage.start()
         assert reconcile(stage.store, stage.engine, under_way=(), clock=stage.clock) == 0
+
+    async def test_what_breaks_for_one_run_is_mended_for_the_others(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await stage.engine.drain(0)
+        broken, sound = stage.start(), stage.start()
+        stage.engine.lose()
+        submit = stage.engine.submit
+
+        def submit_but_one(*words: Any, run: str, **named: Any) -> None:
+            if run == broken.id:
+                raise ZeroDivisionError
+            submit(*words, run=run, **named)
+
+        monkeypatch.setattr(stage.engine, "submit", submit_but_one)
+        await stage.engine.start(stage.segments.carry)
+        assert reconcile(stage.store, stage.engine, under_way=(), clock=stage.clock) == 1
+        await stage.settle()
+        assert stage.run(sound.id).state is RunState.DONE

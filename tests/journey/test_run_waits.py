@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,56 @@ class TestTime:
         assert failed.error is not None
         assert failed.error["code"] == "deadline_passed"
         assert approvals(stage, run.id)[0].state is ApprovalState.EXPIRED
+
+    async def test_a_decision_made_while_the_segment_runs_is_not_slept_through(self, stage: Stage) -> None:
+        async def impatient(segment: Segment) -> Ending:
+            match segment.run.segment:
+                case 1:
+                    wake_at = segment.clock.now() + timedelta(seconds=10)
+                    return Park(waits_for=WaitsFor.PERSON, questions=(QUESTION,), wake_at=wake_at)
+                case 2:
+                    (asked,) = approvals(stage, segment.run.id)
+                    words = {"approval": asked.id, "approve": True, "hash": "h1", "by": "key:1"}
+                    await asyncio.to_thread(stage.do, decide, **words)
+                    return Park(waits_for=WaitsFor.PERSON)
+                case _:
+                    return Done(segment.approvals[0].state)
+
+        stage.script = impatient
+        run = stage.start()
+        await stage.settle()
+        stage.clock.wind(10)
+        ring(stage.store, stage.engine, clock=stage.clock)
+        await stage.settle()
+        assert stage.run(run.id).output == "approved"
+
+    async def test_what_breaks_for_one_run_is_done_for_the_others(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def waits(segment: Segment) -> Ending:
+            if segment.run.segment > 1:
+                return Done("woken")
+            return Park(waits_for=WaitsFor.TIME, wake_at=segment.clock.now() + timedelta(seconds=1))
+
+        stage.script = waits
+        broken, sound = stage.start(), stage.start()
+        await stage.settle()
+        stage.clock.wind(1)
+        submit = stage.engine.submit
+
+        def submit_but_one(*words: Any, run: str, **named: Any) -> None:
+            if run == broken.id:
+                raise ZeroDivisionError
+            submit(*words, run=run, **named)
+
+        monkeypatch.setattr(stage.engine, "submit", submit_but_one)
+        ring(stage.store, stage.engine, clock=stage.clock)
+        await stage.settle()
+        assert (stage.run(sound.id).output, stage.run(broken.id).state) == ("woken", RunState.WAITING)
+        monkeypatch.undo()
+        ring(stage.store, stage.engine, clock=stage.clock)
+        await stage.settle()
+        assert stage.run(broken.id).output == "woken"
 
 
 class TestSignals:

@@ -60,4 +60,6 @@ def _each(store: Store, rows: list[Due], act: Callable[[Scope, str], None]) -> i
             continue  # somebody was faster
         except FreeholdError as error:
             log.warning("%s is due and has to wait: %s", row.id, error.message)
+        except Exception:  # the others are due all the same
+            log.exception("%s is due, and what should happen to it broke.", row.id)
     return done

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any
 
 from freehold.audit.database import note
-from freehold.core.approvals import Approval
+from freehold.core.approvals import Approval, ApprovalState
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict
 from freehold.core.ids import NewId
@@ -38,8 +38,8 @@ def conclude(scope: Scope, closing: Closing, run: Run, ending: Ending, *, heard:
     """
     Commit how the segment of `run` ended, and return the run as it now stands.
 
-    `heard` are the ids of the signals the segment knew of: one that came since wakes the run at once. Raises
-    `Conflict` (`run_moved`) if the run is over or another worker's, and writes nothing then.
+    `heard` are the ids of the signals and of the decided approvals that the segment knew of: what came since wakes
+    the run at once. Raises `Conflict` (`run_moved`) if the run is over or another worker's, and writes nothing then.
     """
     current = scope.runs.get(run.id)
     if current.state is not RunState.RUNNING or current.epoch != run.epoch:
@@ -79,10 +79,15 @@ def _park(scope: Scope, closing: Closing, run: Run, park: Park, heard: Collectio
         _ask(scope, closing, parked, question)
     for child in park.children:
         _delegate(scope, closing, parked, child)
-    unheard = any(signal["id"] not in heard for signal in scope.signals.of(run.id))
-    if unheard or park.waits_for is WaitsFor.CHILD:
+    if _unheard(scope, run, heard) or park.waits_for is WaitsFor.CHILD:
         return resume_if_free(scope, closing.engine, parked, clock=closing.clock, why="signal")
     return parked
+
+
+def _unheard(scope: Scope, run: Run, heard: Collection[str]) -> bool:
+    said = [str(signal["id"]) for signal in scope.signals.of(run.id)]
+    decided = [one.id for one in scope.approvals.of_run(run.id) if one.state is not ApprovalState.ASKED]
+    return any(one not in heard for one in said + decided)
 
 
 def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:

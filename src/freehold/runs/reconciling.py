@@ -1,13 +1,19 @@
 """Reconciling: what the runs say should be queued, is; so the engine's own rows may be lost at any time."""
 
-from collections.abc import Container
-from typing import Final
+import logging
+from collections.abc import Callable, Container, Iterable
+from typing import Final, TypeVar
 
 from freehold.core.clock import Clock
+from freehold.core.errors import Conflict, FreeholdError, NotFound
 from freehold.core.runs import Run, RunState
 from freehold.runs.engine import Engine, Ticket
 from freehold.runs.resuming import resume_if_free, submit_turn
+from freehold.store.platform import Due
 from freehold.store.scope import Scope, Store
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 EVERY: Final = 5.0
 """Seconds between two comparisons."""
@@ -25,17 +31,34 @@ def reconcile(store: Store, engine: Engine, *, under_way: Container[str], clock:
         ]
         missing = engine.missing(platform.connection, [ticket for ticket in wanted if ticket.id not in under_way])
         parents = platform.waiting_for_nobody()
-    mended = 0
-    for ticket in missing:
+
+    def queue(ticket: Ticket) -> bool:
         with store.tenant(ticket.tenant).read() as scope:
             if not _its_turn(scope, scope.runs.get(ticket.run)):
-                continue
+                return False
         with store.tenant(ticket.tenant).write() as scope:
-            mended += _queue(scope, engine, ticket, under_way)
-    for parent in parents:
+            return _queue(scope, engine, ticket, under_way)
+
+    def wake(parent: Due) -> bool:
         with store.tenant(parent.tenant).write() as scope:
             found = scope.runs.get(parent.id)
-            mended += resume_if_free(scope, engine, found, clock=clock, why="child") is not found
+            return resume_if_free(scope, engine, found, clock=clock, why="child") is not found
+
+    return _each(missing, queue) + _each(parents, wake)
+
+
+def _each(rows: Iterable[T], mend: Callable[[T], bool]) -> int:
+    """Mend one after the other and return how many that were; one that breaks does not keep the others waiting."""
+    mended = 0
+    for row in rows:
+        try:
+            mended += mend(row)
+        except (Conflict, NotFound):
+            continue  # it has moved on
+        except FreeholdError:
+            raise  # the database is busy or full, for the others as well
+        except Exception:
+            log.exception("Mending %s broke.", row)
     return mended
 
 

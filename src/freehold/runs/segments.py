@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from freehold import failpoints
+from freehold.core.approvals import ApprovalState
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, Exhausted, FreeholdError, NotFound, Unavailable
 from freehold.core.parts import Part
@@ -212,7 +213,8 @@ class Segments:
         return run, repeated
 
     def _commit(self, segment: Segment, ending: Ending) -> None:
-        heard = frozenset(str(signal["id"]) for signal in segment.signals)
+        decided = [approval.id for approval in segment.approvals if approval.state is not ApprovalState.ASKED]
+        heard = frozenset([str(signal["id"]) for signal in segment.signals] + decided)
         with self._store.tenant(segment.tenant.id).write() as scope:
             conclude(scope, self._closing, segment.run, ending, heard=heard)
 

@@ -34,7 +34,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one moment of the database."""
-        with self.engine.connect() as connection, told():
+        with told(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -77,8 +77,14 @@ def told() -> Iterator[None]:
         if any(sign in text for sign in _FULL):
             raise no_room("There is no room left to write to the database, so nothing was accepted.") from error
         if "locked" in text:
-            raise Unavailable("The database is busy.", code="database_busy", after=1.0) from error
+            raise _busy() from error
         raise
+    except exc.TimeoutError as error:  # every connection is taken, and nobody gave one back
+        raise _busy() from error
+
+
+def _busy() -> Unavailable:
+    return Unavailable("The database is busy.", code="database_busy", after=1.0)
 
 
 def open_engine(address: str) -> Engine:
