@@ -64,6 +64,6 @@ def commands_page() -> str:
         "key, or to the one that `FREEHOLD_URL` and `FREEHOLD_KEY` name. `up`, `web`, `worker`, `gateway`, `demo` and "
         "`doctor` act on this machine.",
         "Exit codes: 0 done, 1 refused or failed, 2 wrong use. With `--json` an error is a problem document on "
-        "standard error.",
+        "standard output, and in words on standard error.",
         *_sections(),
     )

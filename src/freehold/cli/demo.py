@@ -85,7 +85,8 @@ def demo(*, as_json: bool) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="freehold-demo-"))
     if not as_json:
         print("A platform is started on a temporary folder, put to work, disturbed, and removed again.")
-        print("Its model is a rehearsal: it does what it is told in plain words, and is no intelligence at all.\n")
+        print("Its model is a rehearsal: it does what it is told in plain words, and is no intelligence at all.")
+        print("With OPENAI_BASE_URL and OPENAI_API_KEY set, that model answers the question of step 3.\n")
     story = Story(folder / "data")
     try:
         tale = Teller(story.steps(), quiet=as_json).tell()

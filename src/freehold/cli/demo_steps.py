@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from freehold.cli.calling import Api, of_tenant
 from freehold.cli.place import Place, surroundings
-from freehold.cli.showing import money
+from freehold.cli.usage import in_words
 from freehold.core.errors import FreeholdError, NotFound
 from freehold.testing.platform import LocalPlatform
 
@@ -165,8 +165,7 @@ class Story:
         total = usage["total"]
         self.figures["usage"] = usage["kinds"]
         self.figures["cost_nano"] = total["cost_nano"]
-        kinds = [f"{kind}: {json.dumps(sums)}" for kind, sums in sorted(usage["kinds"].items())]
-        return [*kinds, f"Cost: {money(total['cost_nano'])}"]
+        return in_words(usage)
 
     def stop(self) -> list[str]:
         """Stop the platform."""

@@ -5,8 +5,10 @@ import sys
 from typing import Final
 
 import typer
+import typer.main
 
 from freehold.cli.showing import complain
+from freehold.cli.wording import HELP, worded
 from freehold.core.errors import FreeholdError
 
 NOUNS: Final = {
@@ -43,7 +45,7 @@ def build(wanted: str | None) -> typer.Typer:
         help="Freehold runs agents for many tenants on your own machine.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP},
     )
     app.callback()(_options)
     for noun in NOUNS if wanted not in NOUNS else [wanted]:
@@ -59,7 +61,7 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 refused or failed, 2 wrong use."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
-        build(words[0] if words else None)()
+        worded(typer.main.get_command(build(words[0] if words else None)))()
     except FreeholdError as error:
         complain(error, as_json="--json" in sys.argv)
         sys.exit(1)

@@ -40,7 +40,7 @@ def table(items: Sequence[dict[str, Any]], *columns: str, as_json: bool) -> None
         return
     rows = [[_cut(_cell(item.get(column))) for column in columns] for item in items]
     widths = [max(len(name), *(len(row[i]) for row in rows)) for i, name in enumerate(columns)]
-    for row in [[name.upper() for name in columns], *rows]:
+    for row in [[name.upper().replace("_", " ") for name in columns], *rows]:
         print("  ".join(_painted(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

@@ -1,12 +1,13 @@
 """`freehold usage`."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
-from freehold.cli.showing import money, show, table
+from freehold.cli.showing import money, show
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -23,7 +24,26 @@ def show_usage(
     if as_json:
         show(found, as_json=True)
         return
-    kinds = [{"kind": kind, **sums} for kind, sums in found["kinds"].items()]
-    columns = list(dict.fromkeys(column for kind in kinds for column in kind))
-    table(kinds, *columns, as_json=False)
-    print(f"total {money(found['total'].get('cost_nano', 0))}")
+    for line in in_words(found):
+        print(line)
+
+
+def in_words(found: dict[str, Any]) -> list[str]:
+    """Return usage in words, one line a kind and the total below."""
+    lines = [(kind, ", ".join(_counts(sums))) for kind, sums in sorted(found["kinds"].items())]
+    lines.append(("total", money(found["total"].get("cost_nano", 0))))
+    return [f"{name:<10}{what}" for name, what in lines]
+
+
+def _counts(sums: dict[str, int]) -> Iterator[str]:
+    if sums["wakes"] or sums["awake_ms"]:
+        yield f"{sums['wakes']:,} {'wake' if sums['wakes'] == 1 else 'wakes'}"
+        yield f"awake for {sums['awake_ms'] / 1000:,.1f} s"
+        yield f"{sums['memory_mb_ms'] / 1e6:,.1f} GB seconds of memory"
+        return
+    yield f"{sums['count']:,} {'call' if sums['count'] == 1 else 'calls'}"
+    if sums["tokens_in"] or sums["tokens_out"]:
+        yield f"{sums['tokens_in']:,} tokens in"
+        yield f"{sums['tokens_out']:,} tokens out"
+    if sums["cost_nano"]:
+        yield money(sums["cost_nano"])
