@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from freehold.app.clock import SystemClock
 from freehold.core.ids import Ids
 from freehold.core.runs import FINAL, Run, RunState, Trigger
-from freehold.drivers.engine.dbos import DbosEngine, prepare
+from freehold.drivers.engine.dbos.driver import DbosEngine, prepare
 from freehold.runs.cancelling import cancel
 from freehold.runs.nudging import Nudge
 from freehold.runs.starting import start

@@ -5,7 +5,7 @@ import asyncio
 import sqlalchemy as sa
 from typing_extensions import override
 
-from freehold.drivers.engine.dbos import DbosDispatcher, DbosEngine, prepare
+from freehold.drivers.engine.dbos.driver import DbosDispatcher, DbosEngine, prepare
 from freehold.runs.engine import Dispatcher, Engine
 from freehold.store.db import Database
 from freehold.store.schema import metadata

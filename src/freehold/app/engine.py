@@ -3,7 +3,7 @@
 import fcntl
 import os
 
-from freehold.drivers.engine.dbos import DbosEngine, prepare
+from freehold.drivers.engine.dbos.driver import DbosEngine, prepare
 from freehold.settings import Settings
 from freehold.store.db import Database
 

@@ -38,7 +38,7 @@ from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.core.ids import Ids
 from freehold.drivers.channel.webhook import WebhookChannel
-from freehold.drivers.engine.dbos import DbosDispatcher
+from freehold.drivers.engine.dbos.driver import DbosDispatcher
 from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WorkerGateway
 from freehold.ingress.relaying import Relay

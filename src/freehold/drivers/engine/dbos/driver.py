@@ -3,7 +3,8 @@ The engine on DBOS Transact: its queue in our database file, its rows with our i
 
 What is used of it: enqueueing within our transaction, the partitioned queue (a partition per tenant and slot,
 one segment at a time in each), and dispatch. Steps, recovery, schedules and waiting are ours. Whatever touches
-its inner workings stands in this module and in `freehold.runs.kicking`, and is tested against the pinned version.
+its inner workings stands in this module, in `claiming` and in `freehold.runs.kicking`, and is tested against the
+pinned version.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from typing_extensions import override
 
 from freehold.core.clock import Clock
 from freehold.core.errors import Invalid
+from freehold.drivers.engine.dbos.claiming import claim_quickly
 from freehold.runs.engine import Carry, Dispatcher, Engine, Ticket
 from freehold.runs.kicking import kickable
 from freehold.store.db import Database, told, writing
@@ -59,9 +61,9 @@ _rests: Final = tuple(sa.table(name, sa.column("workflow_uuid")) for name in ("w
 _QUEUED: Final = "ENQUEUED"
 _UNDER_WAY: Final = "PENDING"
 _ours: Final = _status.c.queue_name == QUEUE
-_waiting: Final = sa.select(_status.c.workflow_uuid).where(_ours, _status.c.status == _QUEUED)
-_any_waiting: Final = _waiting.limit(1)
-_waits: Final = _waiting.where(_status.c.workflow_uuid == sa.bindparam("of_id"))
+_waits: Final = sa.select(_status.c.workflow_uuid).where(
+    _ours, _status.c.status == _QUEUED, _status.c.workflow_uuid == sa.bindparam("of_id")
+)
 
 
 def prepare(database: Database) -> None:
@@ -151,7 +153,7 @@ class DbosDispatcher(Dispatcher):
         await in_thread(self._register)
         DBOS.launch()  # in this loop, so that segments run in it
         kickable(dbos.background_thread_stop_events, self._kick, thread=f"queue-worker-{QUEUE}", poll=POLL)
-        _sparing(dbos, self._database)
+        claim_quickly(dbos, self._database, self._clock)
 
     @override
     async def drain(self, seconds: float) -> None:
@@ -260,23 +262,6 @@ def _partition(ticket: Ticket) -> str:
     if not ticket.tenant:
         raise Invalid("A segment belongs to a tenant.", code="no_partition")
     return f"{ticket.tenant}:{ticket.slot}"
-
-
-def _sparing(dbos: DBOS, database: Database) -> None:
-    """
-    Let a poll that has nothing to find cost one small question.
-
-    DBOS puts its sweep over the partitions together anew for every poll and takes the write lock to ask it. It
-    asks first in which shards there is work, of which we have one or none.
-    """
-    shards = dbos._sys_db.dequeue_scopes  # noqa: SLF001
-
-    def shards_with_work(queue_name: str) -> list[str | None]:
-        with database.read() as connection:
-            nothing = queue_name == QUEUE and connection.execute(_any_waiting).first() is None
-        return [] if nothing else shards(queue_name)
-
-    setattr(dbos._sys_db, "dequeue_scopes", shards_with_work)  # noqa: B010, SLF001 - mypy knows methods only
 
 
 def _drop(connection: Connection, ids: list[str]) -> None:
