@@ -3,6 +3,7 @@
 import pytest
 
 from freehold.core.effects import EffectState, Outcome
+from freehold.core.errors import Unavailable
 from freehold.runs.endings import Done, Park
 from freehold.testing.guests import printing
 from freehold.testing.segments import Died
@@ -32,6 +33,14 @@ async def test_a_reply_that_is_streamed_again_is_reset_first() -> None:
     played.stage.journal.shown.clear()
     await played.stage.again()
     assert played.stage.journal.shown[0] == ("reset", {"key": "run_1/1/1/0"})
+
+
+async def test_a_reply_that_breaks_off_with_the_gateway_is_reset_before_it_is_said_again() -> None:
+    played = set_up(["Hello you"])
+    played.gateway.breaks = [Unavailable("The gateway is away.", code="gateway_away", after=0.5)]
+    assert await played.stage.say("hi") == Done("Hello you")
+    told = [(kind, data.get("text")) for kind, data in played.stage.journal.shown]
+    assert told == [("delta", "Hello "), ("reset", None), ("delta", "Hello "), ("delta", "you")]
 
 
 async def test_a_command_whose_end_nobody_saw_is_not_run_again() -> None:

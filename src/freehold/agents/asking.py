@@ -6,7 +6,7 @@ what no repeat can mend fails it with the provider's own code.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, final
 
@@ -79,19 +79,8 @@ class Asking:
         return await segment.step(key=key, kind="model", name=segment.version.spec.model, do=do, parts=self._parts)
 
     async def _chat(self, key: str) -> Result:
-        segment, asked = self._segment, body(self._context.shown(), self._tools)
-
-        async def chat() -> ChatReply:
-            return await self._gateway.chat(
-                segment.work(),
-                key=key,
-                model=segment.version.spec.model,
-                body=asked,
-                on_text=lambda text: segment.live("delta", key=key, text=text),
-            )
-
         try:
-            reply = await while_away(segment.clock, chat)
+            reply = await while_away(self._segment.clock, self._streaming(key))
         except Unavailable as error:
             if error.code == GATEWAY_AWAY:
                 raise  # our own house: not an answer to write down
@@ -106,6 +95,24 @@ class Asking:
                 raise
             return _error(error.code, error.message, error.remedy, retry=False, after=0.0)
         return self._recorded(reply, key)
+
+    def _streaming(self, key: str) -> Callable[[], Awaitable[ChatReply]]:
+        """Return what asks the model and shows its words as they come, from the first one whenever it asks again."""
+        segment, asked, said = self._segment, body(self._context.shown(), self._tools), False
+
+        def say(text: str) -> None:
+            nonlocal said
+            said = True
+            segment.live("delta", key=key, text=text)
+
+        async def chat() -> ChatReply:
+            if said:  # the gateway died in the middle of it
+                segment.live("reset", key=key)
+            return await self._gateway.chat(
+                segment.work(), key=key, model=segment.version.spec.model, body=asked, on_text=say
+            )
+
+        return chat
 
     def _recorded(self, reply: ChatReply, key: str) -> Result:
         names = {wire_name(tool.name): tool.name for tool in self._tools}

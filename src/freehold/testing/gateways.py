@@ -31,6 +31,8 @@ class MemoryGateway:
         self.perform: Callable[[Effect], dict[str, Any]] = lambda effect: {"ok": True}
         self.away: list[FreeholdError] = []
         """What the next questions of any kind meet instead of an answer."""
+        self.breaks: list[FreeholdError] = []
+        """What the next streamed replies meet behind their first word; such a line is said again."""
         self.held: asyncio.Event | None = None
         """While there is one that is not set, nothing is answered."""
         self.waiting = asyncio.Event()
@@ -50,13 +52,15 @@ class MemoryGateway:
                 raise Conflict("Something else was asked for under this key before.", code="key_reused")
             return reply
         self.asked.append(body)
-        line = self.lines.pop(0)
+        line = self.lines[0] if self.breaks else self.lines.pop(0)
         if isinstance(line, FreeholdError):
             raise line
         reply = line(body) if callable(line) else reply_of(line, n=len(self.asked), model=model)
         if on_text is not None:
             for word in re.findall(r"\S+\s*", reply.text):
                 on_text(word)
+                if self.breaks:
+                    raise self.breaks.pop(0)
         self._replies[key] = (hash_, reply)
         return reply
 
