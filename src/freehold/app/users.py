@@ -128,7 +128,7 @@ def lay_out(data: Path, users: Users) -> None:
             _set(place)
     except OSError as error:
         raise Denied(
-            f"The data folder {data} cannot be made ready: {error.strerror} ({error.filename}).",
+            f"The data folder {data} cannot be made ready: {error.strerror} ({error.filename or data}).",
             code="data_folder_closed",
             remedy="Give the folder to the user who starts Freehold, or set FREEHOLD_DATA to another one.",
         ) from error
