@@ -210,7 +210,7 @@ async def test_who_joins_late_hears_it_from_the_beginning(tmp_path: Path) -> Non
         if len(first) == 3:
             said_three.set()
 
-    async with connected(tmp_path, Says(pieces=["a", "b", "c", "d"], gate=gate)) as (kit, _):
+    async with connected(tmp_path, Says(pieces=["w", "x", "y", "z"], gate=gate)) as (kit, _):
         asking = asyncio.create_task(kit.worker.chat(work(), **ASK, on_text=hear_first))
         await said_three.wait()
 
@@ -220,8 +220,8 @@ async def test_who_joins_late_hears_it_from_the_beginning(tmp_path: Path) -> Non
 
         await kit.worker.chat(work(), **ASK, on_text=hear)
         await asking
-    assert first == ["a", "b", "c", "d"]
-    assert second == ["abc", "d"]
+    assert first == ["w", "x", "y", "z"]
+    assert second == ["wxy", "d"]
 
 
 async def test_the_tenants_own_connection_goes_before_the_platforms(tmp_path: Path) -> None:

@@ -176,3 +176,23 @@ async def until_up(web: WebGateway) -> None:
                 break
             except FreeholdError:
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000], ids=lambda size: f"pieces-of-{size}")
+async def test_a_provider_that_repeats_the_credential_is_not_passed_on(tmp_path: Path, piece: int) -> None:
+    text = f"you sent {CANARY}, did you not?"
+    pieces = [text[at : at + piece] for at in range(0, len(text), piece)]
+    long = json.dumps({"error": {"message": "x" * 290 + CANARY}}).encode()
+    heard: list[str] = []
+    async with provider(Says(pieces=pieces), Fails(status=400, body=long)) as scripted, running(tmp_path) as kit:
+        await kit.web.set_secret(TENANT, "api", CANARY, by="key:1")
+        config = {"base_url": scripted.base_url}
+        await kit.web.create_connection(TENANT, kind="openai", name="acct", config=config, secret="api", by="key:1")
+        await kit.publish("acct/m")
+        reply = await kit.worker.chat(work(), key="a", model="acct/m", body=said("hello"), on_text=heard.append)
+        again = await kit.worker.chat(work(), key="a", model="acct/m", body=said("hello"), on_text=heard.append)
+        with pytest.raises(FreeholdError) as caught:
+            await kit.worker.chat(work(), key="b", model="acct/m", body=said("hello"))
+    assert reply.text == again.text == "you sent [secret], did you not?"
+    assert "".join(heard) == reply.text * 2
+    assert CANARY[:6] not in str(caught.value)

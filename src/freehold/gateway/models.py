@@ -25,6 +25,7 @@ from freehold.gateway.ledger import CHAT, Intent
 from freehold.gateway.ports import Credential, ModelCall, ModelReply, NotSent
 from freehold.gateway.prices import Price, Prices
 from freehold.gateway.requests import ChatRequest
+from freehold.gateway.scrubbing import Scrubbed, scrubbed
 from freehold.gateway.steps import Step, next_step
 from freehold.gateway.tables import UsageKind, UsageState
 from freehold.gateway.versions import Route
@@ -85,6 +86,7 @@ class Models:
         if opened is None:
             return _told(stored, flight)
         reach("gateway", "intent")
+        told = Scrubbed(credential, flight.say)
         call = ModelCall(
             model=route.model,
             body=request.body,
@@ -92,15 +94,16 @@ class Models:
             credential=credential,
             run=request.run,
             sent=lambda: reach("gateway", "sent"),
-            on_text=flight.say,
+            on_text=told.say,
         )
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await self._drivers.models[route.connected.kind].chat(call)
+                reply = scrubbed(await self._drivers.models[route.connected.kind].chat(call), credential)
         except Exception as error:
-            told = _translated(error)
-            await self._keep.write(lambda tx: self._broke(tx, intent, opened, told))
-            raise told from error
+            broke = _translated(error)
+            await self._keep.write(lambda tx: self._broke(tx, intent, opened, broke))
+            raise broke from error
+        told.finish()
         reach("gateway", "answered")
         answer = _answer(reply, price)
         await self._keep.write(lambda tx: self._close(tx, intent, opened, reply, answer))

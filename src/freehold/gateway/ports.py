@@ -6,14 +6,18 @@ A driver is handed everything one call needs and keeps nothing. It says what wen
 counterpart said no and did nothing).
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, final
+from typing import Any, Final, Protocol, Self, final
+from urllib.parse import quote
 
 from typing_extensions import override
 
 from freehold.core.errors import Unavailable
 
+SHORTEST: Final = 8
+"""Bytes of a secret below which what it is packed into could be anybody's word."""
 Pieces = Callable[[str], None]
 """Takes text as the model says it."""
 
@@ -22,6 +26,13 @@ class NotSent(Unavailable):
     """The counterpart could not be reached at all: provably nothing was sent."""
 
     code = "not_sent"
+
+
+def without(text: str, spellings: tuple[str, ...]) -> str:
+    """Return `text` with every one of `spellings` blotted out."""
+    for spelling in spellings:
+        text = text.replace(spelling, "[secret]")
+    return text
 
 
 @final
@@ -38,9 +49,19 @@ class Credential:
         """Return the value, for the one call that needs it."""
         return self._value
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Return how the value looks when it is repeated, also by somebody who packs it up; longest first."""
+        raw = self._value.encode()
+        if len(raw) < SHORTEST:
+            return (self._value,) if raw else ()
+        packed = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
+        found = {self._value, raw.hex(), quote(self._value, safe=""), *(one.decode().rstrip("=") for one in packed)}
+        return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
+
     def scrub(self, text: str) -> str:
         """Return `text` without the value."""
-        return text.replace(self._value, "[secret]") if self._value else text
+        return without(text, self.spellings)
 
     @override
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:

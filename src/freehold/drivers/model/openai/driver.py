@@ -102,7 +102,7 @@ class OpenAiModels(ModelDriver):
 
     def _refusal(self, call: ModelCall, response: aiohttp.ClientResponse, body: bytes) -> FreeholdError:
         status = response.status
-        said = call.credential.scrub(_said(body))
+        said = call.credential.scrub(_said(body))[:SHOWN]  # a credential cut in two would not be found
         if status == 429:  # noqa: PLR2004
             after = self._wait(response.headers.get("Retry-After", ""))
             return Unavailable(f"The model's provider is busy. {said}".strip(), code="provider_busy", after=after)
@@ -199,11 +199,11 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _said(body: bytes) -> str:
-    """Return what a provider's error body says to a person, shortened."""
+    """Return what a provider's error body says to a person."""
     try:
         match msgspec.json.decode(body):
             case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
-                return message[:SHOWN]
+                return message
             case _:
                 return ""
     except msgspec.DecodeError:

@@ -1,0 +1,61 @@
+"""A credential that a provider repeats goes no further, however its answer is cut into pieces."""
+
+import base64
+import itertools
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freehold.gateway.ports import Call, Credential, ModelReply
+from freehold.gateway.scrubbing import Scrubbed, scrubbed
+
+SECRET = "sk-ab/ab+abab7f"
+WAYS = (SECRET, base64.b64encode(SECRET.encode()).decode(), SECRET.encode().hex(), quote(SECRET, safe=""))
+
+
+def passed(text: str, cuts: list[int], secret: str = SECRET) -> str:
+    heard: list[str] = []
+    pieces = Scrubbed(Credential(secret), heard.append)
+    ends = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    for begin, end in itertools.pairwise(ends):
+        pieces.say(text[begin:end])
+    pieces.finish()
+    return "".join(heard)
+
+
+@given(st.lists(st.sampled_from(["a", "b", "sk", "sk-ab", "sk-ab/ab", SECRET, " "])), st.lists(st.integers(0, 90)))
+def test_pieces_come_to_the_same_as_the_whole(words: list[str], cuts: list[int]) -> None:
+    text = "".join(words)
+    said = passed(text, cuts)
+    assert SECRET not in said
+    assert said == Credential(SECRET).scrub(text)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_usual_spelling_is_found_letter_by_letter(way: str) -> None:
+    assert passed(f"you sent {way}!", list(range(200))) == "you sent [secret]!"
+
+
+def test_text_is_not_held_up_when_nothing_is_secret() -> None:
+    heard: list[str] = []
+    Scrubbed(Credential(), heard.append).say("sk-ab")
+    Scrubbed(Credential(SECRET), heard.append).say("hello")
+    assert heard == ["sk-ab", "hello"]
+
+
+def test_calls_are_scrubbed_too() -> None:
+    calls = (
+        Call(id=SECRET, name="shell", arguments={"command": f"echo {SECRET}", SECRET: [{"deep": SECRET}], "n": 1}),
+        Call(id="2", name="shell", arguments=f"no json {SECRET}"),
+    )
+    reply = ModelReply(
+        text=SECRET, calls=calls, finish="stop", usage_in=1, usage_out=1, estimated=False, model=f"m-{SECRET}"
+    )
+    clean = scrubbed(reply, Credential(SECRET))
+    shown = json.dumps([clean.text, clean.model, *[[call.id, call.name, call.arguments] for call in clean.calls]])
+    assert SECRET not in shown
+    assert shown.count("[secret]") == 7
+    assert clean.calls[0].arguments == {"command": "echo [secret]", "[secret]": [{"deep": "[secret]"}], "n": 1}
