@@ -142,8 +142,13 @@ def set_up(folder: Path) -> Stage:
     """Return a stage over a fresh database in `folder`; begin it with `await stage.engine.start(…)`."""
     database = Database(sqlite_address(folder / "freehold.db"))
     migrate(database, MIGRATIONS, lock=folder / "lock")
+    furnish(Store(database))
+    return set_over(database, folder)
+
+
+def set_over(database: Database, folder: Path) -> Stage:
+    """Return a stage over a database that is furnished already."""
     store, engine, clock = Store(database), MemoryEngine(slots=SLOTS), FakeClock()
-    furnish(store)
     closing = Closing(engine=engine, ids=Ids(clock.now), clock=clock, approval_hours=1.0)
 
     async def play(segment: Segment) -> Ending:
