@@ -173,6 +173,9 @@ def _server(edge: Edge) -> _Server:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=6,
     )
     return _Server(config)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select
 
 from freehold.audit.recording import PLATFORM
 from freehold.core.effects import SANDBOX
@@ -19,6 +19,10 @@ REHEARSAL: Final = "rehearsal"
 MAIL: Final = "mail"
 BUILT_IN: Final = frozenset({SANDBOX, REHEARSAL, MAIL, "delegate"})
 """Names that mean something of the platform's own and cannot be taken."""
+
+_FIND: Final = select(connections).where(
+    connections.c.tenant == bindparam("of_tenant"), connections.c.name == bindparam("of_name")
+)
 
 
 @final
@@ -99,7 +103,7 @@ def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> Non
 def find(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> Connected | None:
     """Return what `name` means for `tenant`: its own connection, the platform's, or a built-in one."""
     for owner in dict.fromkeys((tenant or PLATFORM, PLATFORM)):
-        row = tx.execute(select(connections).where(*_is(owner, name))).first()
+        row = tx.execute(_FIND, {"of_tenant": owner, "of_name": name}).first()
         if row is not None:
             return _connected(row)
     kind = drivers.built_in.get(name)
