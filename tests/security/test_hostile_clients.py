@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from freehold.app.children import harmless
 from freehold.web.building import build
 from freehold.web.connection import MOST_BYTES, Connection
 from tests.webs import client, made
@@ -95,6 +96,13 @@ def test_what_is_no_text_is_refused(tmp_path: Path, path: str, body: str) -> Non
     with client(web) as asking:
         answer = asking.post(path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code < 500, json.dumps(body)
+
+
+def test_what_a_stranger_has_logged_steers_no_terminal() -> None:
+    assert (
+        harmless(b"a\tb \x1b]0;owned\x07\r\xff \xe2\x80\xaec \xc3\xa4")
+        == "a\tb \ufffd]0;owned\ufffd\ufffd\ufffd \ufffdc ä"
+    )
 
 
 @pytest.mark.parametrize("cursor", ["9999999999999999999999.1", "1.99999999999999999999999"])

@@ -11,6 +11,11 @@ PIECE: Final = 1 << 16
 LONGEST_LINE: Final = 1 << 16
 
 
+def harmless(line: bytes) -> str:
+    """Return a line as a terminal may show it: what strangers send can end up in it, and could steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\t" else "\ufffd" for sign in line.decode(errors="replace"))
+
+
 class Child:
     """
     A process of ours.
@@ -74,7 +79,7 @@ class Child:
         if len(self._rest) > LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""
         for line in lines:
-            self._say(line.decode(errors="replace"))
+            self._say(harmless(line))
         return True
 
     def _reap(self) -> None:
@@ -84,7 +89,7 @@ class Child:
         while self._read():
             pass  # what it said last
         if self._rest:
-            self._say(self._rest.decode(errors="replace"))
+            self._say(harmless(self._rest))
         self._loop.remove_reader(self._pipe)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -115,7 +115,7 @@ def _methods(request: Request) -> list[str]:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    log.error("%s %s broke.", request.method, request.url.path, exc_info=error)
+    log.error("%s %r broke.", request.method, request.url.path, exc_info=error)  # a path may hold line breaks
     return answer(_broke(), path=request.url.path)
 
 
