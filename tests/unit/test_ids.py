@@ -27,3 +27,14 @@ def test_an_id_is_a_uuid_of_version_seven() -> None:
     assert digits[12] == "7"
     assert digits[16] in "89ab"
     assert int(digits[:12], 16) == START.timestamp() * 1000
+
+
+def test_a_clock_that_is_set_back_between_two_starts_does_not_turn_the_order_round() -> None:
+    clock = FakeClock()
+    before = [Ids(clock.now)("run") for _ in range(3)]
+    clock.wind(-3600)
+    after = Ids(clock.now, after=max(before))
+    later = [after("run") for _ in range(5000)]
+    assert sorted(before + later) == sorted(before) + later
+    clock.wind(7200)
+    assert after("run") > later[-1]

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 from typing import Final
 
+from freehold.core.clock import Clock
+from freehold.core.ids import Ids
 from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate
 from freehold.store.reserve import Reserve
+from freehold.store.scope import Store
 
 FILE: Final = "freehold.db"
 RESERVE: Final = "reserve"
@@ -27,3 +30,9 @@ def open_database(settings: Settings) -> Database:
     database = Database(address, reserve=Reserve(settings.data / RESERVE, settings.reserve_mb))
     migrate(database, MIGRATIONS, lock=migration_lock(settings))
     return database
+
+
+def ids_of(store: Store, clock: Clock) -> Ids:
+    """Return what makes the ids of this process: turns go by them, so they sort behind those of its predecessors."""
+    with store.read() as platform:
+        return Ids(clock.now, after=platform.newest_run())

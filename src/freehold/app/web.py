@@ -22,10 +22,9 @@ from freehold import failpoints
 from freehold.app.address import bound
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
-from freehold.app.database import open_database
+from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
 from freehold.core.clock import Clock
-from freehold.core.ids import Ids
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WebGateway
@@ -69,7 +68,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         settings=settings,
         store=store,
         clock=clock,
-        ids=Ids(clock.now),
+        ids=await in_thread(ids_of, store, clock),
         engine=await in_thread(open_engine, settings, database),
         gateway=gateway,
         tail=tail,

@@ -31,7 +31,7 @@ from freehold.agents.loop import body_of
 from freehold.agents.sandbox_tools import SandboxTools
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
-from freehold.app.database import open_database
+from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
 from freehold.app.runtime import open_runtime
 from freehold.core.clock import Clock
@@ -180,11 +180,11 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
         database = await in_thread(open_database, settings)
         stack.callback(database.close)
         engine = await in_thread(open_engine, settings, database)
-        run, ids = settings.data / "run", Ids(clock.now)
+        store, run = Store(database), settings.data / "run"
+        ids = await in_thread(ids_of, store, clock)
         gateway, web = WorkerGateway(run / "gateway-worker.sock", user=settings.gateway_user), Nudge(run / "web.sock")
         stack.callback(web.close)
         stack.push_async_callback(gateway.close)
-        store = Store(database)
         if body is None:
             body = await stack.enter_async_context(_agents(settings, store, clock, ids, gateway))
         worker = f"worker_{secrets.token_hex(8)}"

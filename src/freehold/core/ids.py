@@ -39,11 +39,12 @@ _COUNTER_BITS = 12
 class Ids:
     """Makes ids that never repeat and sort in the order they were made."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        """Take the time from `now`."""
+    def __init__(self, now: Callable[[], datetime], *, after: str = "") -> None:
+        """Take the time from `now`; sort behind the id `after`, even if the time of day was set back since."""
         self._now = now
         self._lock = threading.Lock()
-        self._last = 0
+        self._last = int(after.rpartition("_")[2], 16) >> 64 if after else 0
+        self._last = self._last >> 16 << _COUNTER_BITS | self._last & ((1 << _COUNTER_BITS) - 1)
 
     def __call__(self, prefix: Prefix) -> str:
         """Return a fresh id, such as `run_0192f3…`."""

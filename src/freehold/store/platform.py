@@ -118,6 +118,10 @@ class Platform:
         query = select(run_table.c.id).where(run_table.c.id.in_(runs), run_table.c.state.in_(sorted(still)))
         return list(self.connection.execute(query).scalars())
 
+    def newest_run(self) -> str:
+        """Return the id of the run that was made last; empty where there is none."""
+        return self.connection.execute(select(func.max(run_table.c.id))).scalar() or ""
+
     def last_position(self) -> int:
         """Return the position of the newest event."""
         return int(self.connection.execute(_LAST).scalar() or 0)
