@@ -71,7 +71,7 @@ class WorkspaceContract:
         assert refused.value.code == "folder_not_empty"
 
     @pytest.mark.parametrize(
-        "path", ["../x", "/x", "/tmp/x", "/work/../../etc/passwd", "out/passwd", "out", ".freehold/x", "a\0b", ".."]
+        "path", ["../x", "/x", "/work/../../etc/passwd", "out/passwd", "out", ".freehold/x", "a\0b", ".."]
     )
     async def test_a_path_that_leads_out_is_refused(self, guest: Guest, path: str) -> None:
         await shell(guest, "ln -s /etc out")

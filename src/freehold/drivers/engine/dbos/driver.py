@@ -3,8 +3,7 @@ The engine on DBOS Transact: its queue in our database file, its rows with our i
 
 What is used of it: enqueueing within our transaction, the partitioned queue (a partition per tenant and slot,
 one segment at a time in each), and dispatch. Steps, recovery, schedules and waiting are ours. Whatever touches
-its inner workings stands in this module, in `claiming` and in `freehold.runs.kicking`, and is tested against the
-pinned version.
+its inner workings stands in this package and is tested against the pinned version.
 """
 
 import asyncio
@@ -25,8 +24,8 @@ from typing_extensions import override
 from freehold.core.clock import Clock
 from freehold.core.errors import Invalid
 from freehold.drivers.engine.dbos.claiming import claim_quickly
+from freehold.drivers.engine.dbos.kicking import kickable
 from freehold.runs.engine import Carry, Dispatcher, Engine, Ticket
-from freehold.runs.kicking import kickable
 from freehold.store.db import Database, told, writing
 from freehold.store.threads import in_thread
 
