@@ -9,20 +9,19 @@ import asyncio
 import gc
 import logging
 import os
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, final
+from typing import Final
 
 import uvicorn
-from typing_extensions import override
 
 from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
+from freehold.app.serving import Server, run_process, stop_asked
 from freehold.core.clock import Clock
 from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
@@ -60,16 +59,6 @@ class Gateway:
     flights: Flights
     web: Edge
     worker: Edge
-
-
-@final
-class _Server(uvicorn.Server):
-    """One of two servers in one process; signals are ours to handle."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def open_store(settings: Settings, clock: Clock) -> Keep:
@@ -150,22 +139,17 @@ async def serve(settings: Settings) -> None:
             sweeping = asyncio.create_task(_sweep(gateway.keep, clock))
             gc.collect()
             gc.freeze()
-            await _told_to_stop()
+            await stop_asked().wait()
             sweeping.cancel()
 
 
 def main(settings: Settings) -> None:
     """Run the gateway process."""
     os.umask(0o077)  # whatever is made here is nobody else's
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    loops = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()  # uvloop's
-    with asyncio.Runner(loop_factory=loops) as runner:
-        runner.run(serve(settings))
+    run_process(settings, serve(settings))
 
 
-def _server(edge: Edge) -> _Server:
+def _server(edge: Edge) -> Server:
     config = uvicorn.Config(
         edge,
         http="httptools",
@@ -178,7 +162,7 @@ def _server(edge: Edge) -> _Server:
         date_header=False,
         timeout_graceful_shutdown=6,
     )
-    return _Server(config)
+    return Server(config)
 
 
 async def _sweep(keep: Keep, clock: Clock) -> None:
@@ -188,10 +172,3 @@ async def _sweep(keep: Keep, clock: Clock) -> None:
         except Exception:
             log.exception("Sweeping broke; it is tried again.")
         await clock.sleep(SWEEP_SECONDS)
-
-
-async def _told_to_stop() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()

@@ -7,16 +7,13 @@ then its streams end first, so that nobody holds it up.
 
 import asyncio
 import gc
-import logging
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any, Final, final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
-from typing_extensions import override
 
 from freehold import failpoints
 from freehold.app.address import bound
@@ -24,6 +21,7 @@ from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
+from freehold.app.serving import Server, run_process, stop_asked
 from freehold.core.clock import Clock
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.drivers.objects.folder import FolderObjects
@@ -41,16 +39,6 @@ from freehold.web.state import State
 from freehold.web.tail import Tail
 
 GRACE_SECONDS: Final = 5
-
-
-@final
-class _Server(uvicorn.Server):
-    """Serves; signals are ours to handle."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @asynccontextmanager
@@ -95,11 +83,11 @@ async def serve(settings: Settings) -> None:
     failpoints.arm(settings.failpoint)
     listener = bound(settings.address)
     async with composed(settings, SystemClock()) as (state, app):
-        server = _Server(_config(app))
+        server = Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         gc.collect()
         gc.freeze()
-        stopping = asyncio.create_task(_told_to_stop())
+        stopping = asyncio.create_task(stop_asked().wait())
         await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
         state.tail.close()
         server.should_exit = True
@@ -108,12 +96,7 @@ async def serve(settings: Settings) -> None:
 
 def main(settings: Settings) -> None:
     """Run the web process."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("alembic", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
-    loops = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()  # uvloop's
-    with asyncio.Runner(loop_factory=loops) as runner:
-        runner.run(serve(settings))
+    run_process(settings, serve(settings))
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
@@ -136,10 +119,3 @@ def _hear(tail: Tail, told: dict[str, Any]) -> None:
         tail.live(told)
     else:
         tail.poke()
-
-
-async def _told_to_stop() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()

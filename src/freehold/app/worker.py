@@ -13,14 +13,11 @@ import gc
 import logging
 import os
 import secrets
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import uvloop
 
 from freehold import failpoints
 from freehold.agents.connection_tools import ConnectionTools
@@ -34,6 +31,7 @@ from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
 from freehold.app.runtime import open_runtime
+from freehold.app.serving import run_process, stop_asked
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.core.ids import Ids
@@ -210,18 +208,12 @@ async def serve(settings: Settings) -> None:
     (settings.data / "run").mkdir(parents=True, exist_ok=True)
     with _alone(settings.data / "run" / "worker.lock"):
         async with composed(settings, SystemClock()) as worker:
-            stop = asyncio.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            await worker.work(stop)
+            await worker.work(stop_asked())
 
 
 def main(settings: Settings) -> None:
     """Run the worker process."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.root.level))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+    run_process(settings, serve(settings))
 
 
 @asynccontextmanager
