@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from freehold.core.approvals import ApprovalState
 from freehold.core.runs import FINAL, RunState, WaitsFor
@@ -139,8 +139,3 @@ class Platform:
         """Return how many runs are in each state."""
         query = select(run_table.c.state, func.count()).group_by(run_table.c.state)
         return {str(state): count for state, count in self.connection.execute(query)}
-
-    def prune_outgoing(self, before: datetime) -> int:
-        """Delete what left before then and return how many rows that were."""
-        which = (outbox_table.c.state == OutboxState.SENT) & (outbox_table.c.created_at < before)
-        return self.connection.execute(delete(outbox_table).where(which)).rowcount
