@@ -42,7 +42,9 @@ def stores_page() -> str:
     return page(
         "Stores",
         "Every table says whose its rows are (the column, or `platform`), what class of data they hold and how long "
-        "they are kept: as long as the tenant, as long as their run, some days, or for ever.",
+        "they are kept: as long as the tenant, as long as their run, some days, or for ever. "
+        "Days say how long rows are needed; nothing removes them by age yet, except the sealed bytes of effects "
+        "after 7 days.",
         *blocks,
         "## Files and folders",
         "What else lies in the data folder. Keys are kept apart from backups; what is made again needs none.",
