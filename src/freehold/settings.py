@@ -44,6 +44,24 @@ class Settings(BaseSettings):
     address: str = "127.0.0.1:7070"
     """Where web listens. Loopback by default: an edge or a tunnel makes it public on purpose."""
 
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#@\s]+)?$")
+    """Where people reach the platform, such as `https://agents.example.com`; empty where they reach web itself."""
+
+    hosts: str = ""
+    """Further `host[:port]` the platform answers to, with commas between; any other Host is refused."""
+
+    proxies: str = Field(default="", pattern=r"^[0-9A-Fa-f.:/, ]*$")
+    """Addresses or networks of the edges in front, with commas between: only they say for whom they ask."""
+
+    rate_address: int = Field(default=20, ge=0)
+    """Requests a second from one address that show no valid key or session; ten seconds' worth at once; 0: any."""
+
+    rate_caller: int = Field(default=50, ge=0)
+    """Requests a second with one key, or by one person; ten seconds' worth at once; 0: any."""
+
+    rate_tenant: int = Field(default=100, ge=0)
+    """Requests a second within one tenant, whoever sends them; ten seconds' worth at once; 0: any."""
+
     database: str = ""
     """Where the database is: empty for `freehold.db` in the data folder."""
 
@@ -142,6 +160,11 @@ class Settings(BaseSettings):
 
     spawner: bool = False
     """Set by `freehold up` when it is root: sandboxes are made by its spawner, since workers are not root."""
+
+    @property
+    def base_url(self) -> str:
+        """Return where people reach the platform, without a slash at its end: what links begin with."""
+        return self.public_url or f"http://{self.address}"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> "Settings":

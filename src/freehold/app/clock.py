@@ -1,6 +1,7 @@
 """The real clock. The only place where the program asks the machine for the time of day."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import final
 
@@ -17,6 +18,10 @@ class SystemClock(Clock):
     def now(self) -> datetime:
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    @override
+    def ticks(self) -> int:
+        return time.monotonic_ns()
 
     @override
     async def sleep(self, seconds: float) -> None:

@@ -11,6 +11,10 @@ class Clock(Protocol):
         """Return the time, aware and in UTC."""
         ...
 
+    def ticks(self) -> int:
+        """Return nanoseconds since some moment; unlike the time of day they never run backwards."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Return once `seconds` have passed."""
         ...

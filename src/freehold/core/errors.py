@@ -30,6 +30,8 @@ class FreeholdError(Exception):
         self.remedy = remedy
         self.code = code or type(self).code
         self.status = status or type(self).status
+        self.facts: dict[str, object] = {}
+        """Further members of its problem document, for programs."""
 
 
 class Invalid(FreeholdError):
@@ -85,6 +87,11 @@ class Exhausted(FreeholdError):
     status = 429
     title = "Used up"
 
+    def __init__(self, message: str, *, after: float = 0.0, code: str = "", remedy: str = "", status: int = 0) -> None:
+        """Say what has run out, and after how many seconds there is some again, where time alone brings it."""
+        super().__init__(message, code=code, remedy=remedy, status=status)
+        self.after = after
+
 
 class Unavailable(FreeholdError):
     """A dependency is away; ask again after some seconds."""
@@ -126,4 +133,5 @@ def to_problem(error: FreeholdError) -> dict[str, object]:
         "detail": error.message,
         "code": error.code,
         "remedy": error.remedy,
+        **error.facts,
     }

@@ -18,10 +18,15 @@ class FakeClock(Clock):
     def __init__(self, at: datetime = START) -> None:
         """Stand at `at`."""
         self._at = at
+        self._ticks = 0
 
     @override
     def now(self) -> datetime:
         return self._at
+
+    @override
+    def ticks(self) -> int:
+        return self._ticks
 
     @override
     async def sleep(self, seconds: float) -> None:
@@ -31,3 +36,4 @@ class FakeClock(Clock):
     def wind(self, seconds: float) -> None:
         """Let `seconds` pass at once."""
         self._at += timedelta(seconds=seconds)
+        self._ticks += max(0, int(seconds * 1_000_000_000))

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable, to_problem
+from freehold.core.errors import Exhausted, FreeholdError, Invalid, NotFound, Unavailable, to_problem
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def openai_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answer(error: FreeholdError, *, path: str) -> Response:
     """Return `error` as whoever asked at `path` understands it."""
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) or (isinstance(error, Exhausted) and error.after):
         headers["Retry-After"] = str(max(1, math.ceil(error.after)))
     if error.status == UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
