@@ -31,6 +31,8 @@ from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.tenants import creating, keys
+from freehold.tenants.caller import Known
+from freehold.tenants.sealing import Seal
 from freehold.testing.clock import FakeClock
 from freehold.testing.objects import MemoryObjects
 from freehold.web.building import build
@@ -159,8 +161,8 @@ class Web:
                 tenant=None if tenant is None else tenant.id,
                 name="test",
                 scopes=scopes or ("*",),
-                creator=Caller(actor="operator", tenant=None, scopes=frozenset({"*"})),
-                seal=SEAL,
+                creator=Caller(actor="operator", platform=frozenset({"*"})),
+                seal=Seal(SEAL),
                 ids=self.state.ids,
                 clock=self.clock,
             )[1]
@@ -234,8 +236,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         worker=nudge,
         channels={"webhook": WebhookChannel()},
         files=lambda tenant: TenantFiles(objects, tenant),
-        operator_hash=keys.hashed(OPERATOR),
-        key_seal=SEAL,
+        known=Known(operator_hash=keys.hashed(OPERATOR), seal=Seal(SEAL)),
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)
 

@@ -14,8 +14,9 @@ from sqlalchemy import CheckConstraint, MetaData, Table
 import freehold.gateway
 from freehold.core.approvals import ApprovalState
 from freehold.core.effects import EffectState, Verdict
+from freehold.core.people import MemberState, PersonState, PlatformRole, Role, SignIn
 from freehold.core.runs import RunState, Trigger, WaitsFor
-from freehold.core.tenants import TenantState
+from freehold.core.tenants import TenantState, TierSource
 from freehold.gateway.tables import Decision, UsageKind, UsageState
 from freehold.store.db import Database
 from freehold.store.migrating import MIGRATIONS, migrate
@@ -31,6 +32,13 @@ CODES: dict[tuple[str, str], type[StrEnum]] = {
     ("effects", "decision"): Decision,
     ("effects", "verdict"): Verdict,
     ("tenants", "state"): TenantState,
+    ("tenants", "tier_source"): TierSource,
+    ("people", "platform_role"): PlatformRole,
+    ("people", "state"): PersonState,
+    ("members", "role"): Role,
+    ("members", "state"): MemberState,
+    ("invitations", "role"): Role,
+    ("sessions", "way"): SignIn,
     ("usage", "state"): UsageState,
     ("usage", "kind"): UsageKind,
 }

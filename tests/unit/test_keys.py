@@ -7,18 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.core.access import good_scopes
 from freehold.core.errors import Conflict, Denied, Invalid, NotFound
 from freehold.core.tenants import Caller
 from freehold.tenants import keys
-from freehold.tenants.caller import recognise
+from freehold.tenants.caller import Presented, recognise
 from freehold.tenants.creating import RESERVED, good_slug
 from freehold.tenants.operator import ensure_operator_key
+from freehold.tenants.sealing import Seal
 from tests.webs import SEAL, Web, made
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> Web:
     return made(tmp_path)
+
+
+def asked(web: Web, header: str) -> Caller:
+    presented = Presented(authorization=header)
+    return recognise(web.state.store, presented, known=web.state.known, at=web.clock.now())
 
 
 def test_a_key_says_what_it_is_and_never_repeats() -> None:
@@ -45,18 +52,19 @@ def test_only_a_hash_is_kept(web: Web, tmp_path: Path) -> None:
 def test_a_key_is_recognised_until_it_is_revoked(web: Web) -> None:
     acme = web.tenant("acme")
     header = f"Bearer {web.key(acme, 'runs:read')}"
-    caller = recognise(web.state.store, header, operator_hash="", seal=SEAL)
-    assert (caller.tenant, caller.scopes) == (acme.id, frozenset({"runs:read"}))
+    caller = asked(web, header)
+    assert caller.within == {acme.id: frozenset({"runs:read"})}
+    assert caller.platform == frozenset()
     with web.state.store.write() as platform:
         keys.revoke(platform, tenant=acme.id, key=caller.actor.removeprefix("key:"), by="operator", clock=web.clock)
     with pytest.raises(Denied) as refused:
-        recognise(web.state.store, header, operator_hash="", seal=SEAL)
+        asked(web, header)
     assert refused.value.status == 401
 
 
 def test_a_neighbours_key_cannot_be_revoked(web: Web) -> None:
     acme, other = web.tenant("acme"), web.tenant("other")
-    caller = recognise(web.state.store, f"Bearer {web.key(acme)}", operator_hash="", seal=SEAL)
+    caller = asked(web, f"Bearer {web.key(acme)}")
     with web.state.store.write() as platform, pytest.raises(NotFound):
         keys.revoke(platform, tenant=other.id, key=caller.actor.removeprefix("key:"), by="x", clock=web.clock)
 
@@ -64,7 +72,7 @@ def test_a_neighbours_key_cannot_be_revoked(web: Web) -> None:
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer nonsense", "fh_live_1_2"])
 def test_what_is_no_key_is_not_let_in(web: Web, header: str) -> None:
     with pytest.raises(Denied) as refused:
-        recognise(web.state.store, header, operator_hash=keys.hashed(keys.mint("key_1")), seal=SEAL)
+        asked(web, header)
     assert refused.value.status == 401
 
 
@@ -81,7 +89,8 @@ def test_what_is_no_key_is_not_let_in(web: Web, header: str) -> None:
 def test_a_key_is_never_wider_than_its_creator(
     web: Web, tenant: str | None, scopes: set[str], wanted_tenant: str | None, wanted: list[str]
 ) -> None:
-    creator = Caller(actor="key:1", tenant=tenant, scopes=frozenset(scopes))
+    held = frozenset(scopes)
+    creator = Caller(actor="key:1", platform=held) if tenant is None else Caller(actor="key:1", within={tenant: held})
     with web.state.store.write() as platform, pytest.raises(Denied) as refused:
         keys.create(
             platform,
@@ -89,7 +98,7 @@ def test_a_key_is_never_wider_than_its_creator(
             name="",
             scopes=wanted,
             creator=creator,
-            seal=SEAL,
+            seal=Seal(SEAL),
             ids=web.state.ids,
             clock=web.clock,
         )
@@ -99,7 +108,7 @@ def test_a_key_is_never_wider_than_its_creator(
 @pytest.mark.parametrize("scopes", [[], ["runs"], ["runs:delete"], ["everything:read"], ["*:*"]])
 def test_a_scope_that_there_is_not_is_refused(scopes: list[str]) -> None:
     with pytest.raises(Invalid) as refused:
-        keys.good_scopes(scopes)
+        good_scopes(scopes)
     assert refused.value.code == "unknown_scope"
 
 

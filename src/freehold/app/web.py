@@ -31,8 +31,10 @@ from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
+from freehold.tenants.caller import Known
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import ensure_operator_key, ensure_seal
+from freehold.tenants.sealing import Seal
 from freehold.web.building import build
 from freehold.web.connection import Connection
 from freehold.web.state import State
@@ -63,8 +65,10 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         worker=worker,
         channels=MappingProxyType({"webhook": WebhookChannel()}),
         files=lambda tenant: TenantFiles(objects, tenant),
-        operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
-        key_seal=settings.key_seal or ensure_seal(settings.data),
+        known=Known(
+            operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
+            seal=Seal(settings.key_seal or ensure_seal(settings.data)),
+        ),
     )
     following = asyncio.create_task(tail.follow())
     try:

@@ -13,7 +13,11 @@ from typing import Literal
 
 Prefix = Literal[
     "ten",
+    "per",
     "mem",
+    "inv",
+    "ses",
+    "pky",
     "key",
     "agt",
     "ver",

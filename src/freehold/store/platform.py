@@ -10,6 +10,7 @@ from freehold.core.approvals import ApprovalState
 from freehold.core.runs import FINAL, RunState, WaitsFor
 from freehold.store.journal import approval_table
 from freehold.store.outbox import OutboxState, outbox_table
+from freehold.store.people import Installation, People, Sessions
 from freehold.store.runs import event_table, run_table
 from freehold.store.talk import channel_table
 from freehold.store.tenants import Keys, Tenants
@@ -60,6 +61,9 @@ class Platform:
         self.tenants = Tenants(connection)
         self.keys = Keys(connection)
         self.workers = Workers(connection)
+        self.people = People(connection)
+        self.sessions = Sessions(connection)
+        self.installation = Installation(connection)
 
     def due_outgoing(self, now: datetime, *, limit: int = 100) -> list[Due]:
         """Return what is to leave by now, oldest first."""

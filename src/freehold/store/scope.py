@@ -15,6 +15,7 @@ from freehold.store.agents import Agents, Versions
 from freehold.store.db import Database
 from freehold.store.journal import Approvals, Signals, Steps
 from freehold.store.outbox import Idempotency, Outbox
+from freehold.store.people import Invitations, Members
 from freehold.store.platform import Platform
 from freehold.store.runs import Events, Runs
 from freehold.store.talk import Channels, Parts, Talk
@@ -24,10 +25,13 @@ from freehold.store.talk import Channels, Parts, Talk
 class Scope:
     """One tenant's part of the database, within one transaction: what is written here commits together."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`; made by a `Tenancy`."""
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, or to no more of it than one `agent`; made by a `Tenancy`."""
         self.connection = connection
         self.tenant = tenant
+        self.agent = agent
+        self.members = Members(connection, tenant)
+        self.invitations = Invitations(connection, tenant)
         self.agents = Agents(connection, tenant)
         self.versions = Versions(connection, tenant)
         self.runs = Runs(connection, tenant)
@@ -46,22 +50,23 @@ class Scope:
 class Tenancy:
     """The way to one tenant's scope, transaction by transaction."""
 
-    def __init__(self, database: Database, tenant: str) -> None:
-        """Belong to `tenant`; made by a `Store`."""
+    def __init__(self, database: Database, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, or to no more of it than one `agent`; made by a `Store`."""
         self._database = database
         self.tenant = tenant
+        self.agent = agent
 
     @contextmanager
     def read(self) -> Iterator[Scope]:
         """Give a scope that sees one moment."""
         with self._database.read() as connection:
-            yield Scope(connection, self.tenant)
+            yield Scope(connection, self.tenant, agent=self.agent)
 
     @contextmanager
     def write(self) -> Iterator[Scope]:
         """Give a scope whose writes commit together when the block ends well."""
         with self._database.write() as connection:
-            yield Scope(connection, self.tenant)
+            yield Scope(connection, self.tenant, agent=self.agent)
 
 
 @final
@@ -72,9 +77,9 @@ class Store:
         """Stand on `database`, whose migrations have run."""
         self.database = database
 
-    def tenant(self, tenant: str) -> Tenancy:
-        """Return the way to the scope of the tenant with this id."""
-        return Tenancy(self.database, tenant)
+    def tenant(self, tenant: str, *, agent: str | None = None) -> Tenancy:
+        """Return the way to the scope of the tenant with this id; with `agent`, to no more of it than that one's."""
+        return Tenancy(self.database, tenant, agent=agent)
 
     @contextmanager
     def read(self) -> Iterator[Platform]:

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, Integer, Text, bindparam, func, select, update
 
 from freehold.core.errors import Conflict, NotFound
-from freehold.core.tenants import Key, Tenant, TenantState
+from freehold.core.tenants import Key, Tenant, TenantState, TierSource
 from freehold.store.schema import fields, one_of, table
 from freehold.store.types import Coded, Json, Moment
 
@@ -19,7 +19,16 @@ tenant_table = table(
     Column("uid", Integer, nullable=False, unique=True),
     Column("state", Coded(TenantState), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("tier_until", Moment),
+    Column("tier_source", Coded(TierSource), nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("created_by", Text, nullable=False, index=True),
+    Column("purge_at", Moment),
     one_of("state", TenantState),
+    one_of("tier_source", TierSource),
     tenant="id",
     data_class="identity",
     retention="tenant",
@@ -33,6 +42,11 @@ key_table = table(
     Column("hash", Text, nullable=False, unique=True),
     Column("scopes", Json, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("agent", Text),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+    Column("replaced_by", Text),
     Column("revoked_at", Moment),
     tenant="tenant",
     data_class="identity",
@@ -44,6 +58,9 @@ _TENANT: Final = select(tenant_table).where(
     (tenant_table.c.slug == bindparam("of_name")) | (tenant_table.c.id == bindparam("of_name"))
 )
 _KEY: Final = select(key_table).where(key_table.c.id == bindparam("of_id"), key_table.c.revoked_at.is_(None))
+
+
+_FIXED: Final = frozenset({"id", "slug", "uid", "created_at"})
 
 
 class Tenants:
@@ -73,6 +90,13 @@ class Tenants:
         if row is None:
             raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
         return Tenant(**fields(row))
+
+    def save(self, tenant: Tenant) -> None:
+        """Write down what changed about a tenant; its id, slug and number never do."""
+        changed = {name: value for name, value in asdict(tenant).items() if name not in _FIXED}
+        done = self._connection.execute(update(tenant_table).where(tenant_table.c.id == tenant.id).values(changed))
+        if done.rowcount != 1:
+            raise NotFound("There is no such tenant.")
 
     def page(self, *, after: str = "", limit: int = 100) -> list[Tenant]:
         """Return tenants by id, those behind `after`, at most `limit`."""

@@ -39,8 +39,10 @@ def good_slug(slug: str) -> str:
     return slug
 
 
-def create(platform: Platform, *, slug: str, name: str, by: str, ids: NewId, clock: Clock) -> Tenant:
-    """Write down a new tenant and return it; a slug that is taken is a `Conflict` (`slug_taken`)."""
+def create(
+    platform: Platform, *, slug: str, name: str, by: str, ids: NewId, clock: Clock, public_key: str = ""
+) -> Tenant:
+    """Write down a new tenant, a draft, and return it; a slug that is taken is a `Conflict` (`slug_taken`)."""
     if len(name) > MAX_NAME:
         raise Invalid(f"A tenant's name has at most {MAX_NAME} characters.", remedy="Choose a shorter name.")
     tenant = Tenant(
@@ -49,6 +51,7 @@ def create(platform: Platform, *, slug: str, name: str, by: str, ids: NewId, clo
         name=name.strip() or slug,
         uid=platform.tenants.next_uid(),
         created_at=clock.now(),
+        public_key=public_key,
     )
     platform.tenants.add(tenant)
     for chain in (None, tenant.id):

@@ -8,26 +8,25 @@ scanners recognise keys that leaked.
 """
 
 import hashlib
-import hmac
 import re
 import secrets
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from freehold.audit.canonical import canonical
 from freehold.audit.database import note
+from freehold.core.access import good_scopes
 from freehold.core.clock import Clock
-from freehold.core.errors import Denied, Invalid
+from freehold.core.errors import Denied
 from freehold.core.ids import NewId
 from freehold.core.tenants import Caller, Key
 from freehold.store.platform import Platform
+from freehold.tenants.marks import covered
+from freehold.tenants.sealing import Seal
 
 ENV: Final = "live"
-NOUNS: Final = (
-    "agents", "approvals", "audit", "channels", "connections", "keys", "messages", "runs", "secrets", "tenants", "usage",
-)  # fmt: skip
-LEVELS: Final = ("read", "write", "admin")
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET: Final = 43
 _CRC: Final = 6
@@ -50,29 +49,21 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sealed(seal: str, text: str, *, id: str, tenant: str | None, scopes: Iterable[str]) -> str:  # noqa: A002
-    """Return what is kept of a key with this text that may do this."""
-    said = {"key": hashed(text), "id": id, "tenant": tenant, "scopes": sorted(scopes)}
-    return hmac.digest(seal.encode(), canonical(said), "sha256").hex()
+def mark(seal: Seal, key: Key, text: str) -> str:
+    """Return what is kept of a key with this text that may do what `key` says."""
+    kind, told = covered(key)
+    return seal.mark(kind, text=hashed(text), **told)
+
+
+def genuine(seal: Seal, key: Key, text: str) -> bool:
+    """Return whether `text` is the key that web made, as its row stands."""
+    kind, told = covered(key)
+    return seal.holds(key.hash, kind, text=hashed(text), **told)
 
 
 def id_in(text: str) -> str:
     """Return the id that a well-formed key carries."""
     return "key_" + text.split("_")[2]
-
-
-def good_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    """Return `scopes` if each is one there is; raise `Invalid` (`unknown_scope`) where not."""
-    wanted = frozenset(scopes)
-    known = {"*"} | {f"{noun}:{level}" for noun in NOUNS for level in LEVELS}
-    if not wanted or wanted - known:
-        named = ", ".join(sorted(wanted - known)) or "none"
-        raise Invalid(
-            f"These are no scopes: {named}.",
-            code="unknown_scope",
-            remedy=f"Write noun:level with a noun of {', '.join(NOUNS)} and a level of {', '.join(LEVELS)}, or *.",
-        )
-    return wanted
 
 
 def create(
@@ -82,26 +73,38 @@ def create(
     name: str,
     scopes: Iterable[str],
     creator: Caller,
-    seal: str,
+    seal: Seal,
     ids: NewId,
     clock: Clock,
+    agent: str | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[Key, str]:
     """
     Make a key for `tenant` (none: for the platform) and return it with its text, which is never shown again.
 
     A key is never wider than its creator: neither in tenants nor in scopes.
     """
-    wanted = good_scopes(scopes)
-    if creator.tenant not in {None, tenant} or not all(_holds(creator, scope) for scope in wanted):
+    wanted = good_scopes(frozenset(scopes))
+    if not creator.holds(wanted, tenant):
         raise Denied(
             "A key cannot do more than whoever makes it.",
             code="wider_than_creator",
-            remedy="Ask for scopes that your own key has, or let an operator make the key.",
+            remedy="Ask for scopes that you have yourself, or let an operator make the key.",
         )
     key_id = ids("key")
     text = mint(key_id)
-    kept = sealed(seal, text, id=key_id, tenant=tenant, scopes=wanted)
-    key = Key(id=key_id, name=name, hash=kept, scopes=wanted, tenant=tenant, created_at=clock.now())
+    key = Key(
+        id=key_id,
+        name=name,
+        hash="",
+        scopes=wanted,
+        tenant=tenant,
+        created_at=clock.now(),
+        agent=agent,
+        created_by=creator.actor,
+        expires_at=expires_at,
+    )
+    key = replace(key, hash=mark(seal, key, text))
     platform.keys.add(key)
     note(
         platform.connection,
@@ -120,10 +123,6 @@ def revoke(platform: Platform, *, tenant: str | None, key: str, by: str, clock: 
     at = clock.now()
     platform.keys.revoke(tenant, key, at=at)
     note(platform.connection, at=at, tenant=tenant, actor=by, action="key.revoke", subject=key)
-
-
-def _holds(creator: Caller, scope: str) -> bool:
-    return "*" in creator.scopes if scope == "*" else creator.may(scope)
 
 
 def _check(body: str) -> str:

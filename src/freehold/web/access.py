@@ -1,34 +1,46 @@
 """
-What a caller may touch: the scope a route needs stands in its description, and is looked up there.
+What a caller may touch: the scope a route needs stands in the matrix (`core.access`), and is looked up there.
 
-A tenant that is not the caller's answers like one that does not exist. A route that names no scope lets
-nobody in.
+A tenant that the caller is nothing to answers like one that does not exist. A route that the matrix does not name
+lets nobody in.
 """
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi.routing import APIRoute
 
+from freehold.core.access import EVERYBODY, ROUTES
 from freehold.core.errors import Denied, NotFound
 from freehold.core.tenants import Caller, Tenant
 from freehold.store.scope import Tenancy
 from freehold.web.state import State
 
-SCHEME: Final = "key"
+KEY: Final = "key"
+SESSION: Final = "session"
 X_SCOPE: Final = "x-scope"
-NOBODY: Final = "none"
-"""The scope of what everybody may ask: health, and hooks, which are signed."""
 
 
-def needs(scope: str) -> dict[str, Any]:
-    """Return what a route says about itself: the scope a key must have."""
-    return {X_SCOPE: scope, "security": [{SCHEME: []}]}
+def scoped(router: APIRouter, prefix: str = "") -> APIRouter:
+    """
+    Return `router`, each of its routes told the scope it needs at its place behind `prefix`.
+
+    Raises `LookupError` for a route that the matrix does not name: nothing is served that nobody thought about.
+    """
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                scope = ROUTES.get((method, prefix + route.path))
+                if scope is None:
+                    raise LookupError(f"core.access names no scope for {method} {prefix + route.path}.")
+                route.openapi_extra = (route.openapi_extra or {}) | _told(scope)
+    return router
 
 
-def needs_no_key() -> dict[str, Any]:
-    """Return what a route says about itself that is for everybody."""
-    return {X_SCOPE: NOBODY, "security": []}
+def _told(scope: str) -> dict[str, Any]:
+    names = () if scope == EVERYBODY else (SESSION,) if scope.startswith("self:") else (KEY, SESSION)
+    return {X_SCOPE: scope, "security": [{name: []} for name in names]}
 
 
 async def the_state(request: Request) -> State:  # async: a thread would cost more than the look
@@ -40,18 +52,20 @@ async def the_state(request: Request) -> State:  # async: a thread would cost mo
 
 
 async def the_caller(request: Request) -> Caller:
-    """Return who asks, if their key has the scope that the route needs."""
-    caller = request.state.caller
-    if not isinstance(caller, Caller):
-        raise TypeError("The gate lets nobody through without knowing them.")
-    _check(request, caller)
+    """Return who asks, if they have the scope that the route needs: over the platform, or in some tenant of theirs."""
+    caller = _caller(request)
+    scope = _scope(request)
+    if not caller.may_somewhere(scope):
+        raise _lacking(scope)
     return caller
 
 
-async def operating(caller: Annotated[Caller, Depends(the_caller)]) -> Caller:
-    """Return who asks, if they may work for the whole platform."""
-    if caller.tenant is not None:
-        raise Denied("This is for the platform's operators.", code="not_operator", remedy="Use an operator's key.")
+async def operating(request: Request) -> Caller:
+    """Return who asks, if they have the scope that the route needs over the whole platform."""
+    caller = _caller(request)
+    scope = _scope(request)
+    if not caller.may(scope):
+        raise _lacking(scope)
     return caller
 
 
@@ -71,13 +85,16 @@ def here(
     tenant: Annotated[str, Path(description="Slug or id of the tenant.", max_length=80)],
 ) -> Here:
     """Return the tenant of the address; one that is foreign is as missing as one that is not there."""
-    caller = request.state.caller
+    caller = _caller(request)
     with state.store.read() as platform:
         found = platform.tenants.find(tenant)
-    if caller.tenant not in {None, found.id}:
+    if not caller.sees(found.id):
         raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
-    _check(request, caller)
-    return Here(caller=caller, tenant=found, tenancy=state.store.tenant(found.id), state=state)
+    scope = _scope(request)
+    if not caller.may(scope, found.id):
+        raise _lacking(scope)
+    tenancy = state.store.tenant(found.id, agent=caller.agent)
+    return Here(caller=caller, tenant=found, tenancy=tenancy, state=state)
 
 
 TheState = Annotated[State, Depends(the_state)]
@@ -88,12 +105,30 @@ IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
 """A request with the same key and body is answered as the first was."""
 
 
-def _check(request: Request, caller: Caller) -> None:
+def _caller(request: Request) -> Caller:
+    caller = request.state.caller
+    if not isinstance(caller, Caller):
+        raise TypeError("The gate lets nobody through without knowing them.")
+    return caller
+
+
+def _scope(request: Request) -> str:
     extra = getattr(request.scope.get("route"), "openapi_extra", None) or {}
     scope = extra.get(X_SCOPE)
-    if scope is None or not caller.may(scope):
-        raise Denied(
-            f"This needs a key with the scope {scope}.",
-            code="missing_scope",
-            remedy="Ask an operator for a key that has it.",
+    if not isinstance(scope, str):
+        raise Denied("Nobody may do this.", code="missing_scope", remedy="See /api/openapi.json for what there is.")
+    return scope
+
+
+def _lacking(scope: str) -> Denied:
+    if scope.startswith("self:"):
+        return Denied(
+            "This is for people who signed in; a key is nobody.",
+            code="not_a_person",
+            remedy="Sign in, and send the session's cookie instead of a key.",
         )
+    return Denied(
+        f"This needs the scope {scope}.",
+        code="missing_scope",
+        remedy="Ask for a role or a key that has it.",
+    )

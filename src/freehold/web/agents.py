@@ -9,7 +9,7 @@ from freehold.core.agents import Spec
 from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
 from freehold.store.threads import in_thread
-from freehold.web.access import Here, IdempotencyKey, InTenant, needs
+from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.once import once
 from freehold.web.views import AgentView, Asked, Listed, VersionView
@@ -42,7 +42,7 @@ class NewAgent(NewVersion):
     name: str
 
 
-@router.post("", status_code=201, openapi_extra=needs("agents:write"))
+@router.post("", status_code=201)
 async def create_an_agent(at: InTenant, body: NewAgent, key: IdempotencyKey = "") -> AgentView:
     """Create an agent with its first version."""
 
@@ -62,7 +62,7 @@ async def create_an_agent(at: InTenant, body: NewAgent, key: IdempotencyKey = ""
     return await in_thread(_shown, at, made)
 
 
-@router.get("", openapi_extra=needs("agents:read"))
+@router.get("")
 def list_agents(at: InTenant, limit: Limit = 100, cursor: Cursor = "") -> Listed[AgentView]:
     """Return the tenant's agents."""
     with at.tenancy.read() as scope:
@@ -71,13 +71,13 @@ def list_agents(at: InTenant, limit: Limit = 100, cursor: Cursor = "") -> Listed
     return page(shown, limit, show=lambda agent: agent, key=lambda agent: agent.id)
 
 
-@router.get("/{agent}", openapi_extra=needs("agents:read"))
+@router.get("/{agent}")
 def show_agent(at: InTenant, agent: AgentName) -> AgentView:
     """Return one agent."""
     return _shown(at, agent)
 
 
-@router.post("/{agent}/versions", status_code=201, openapi_extra=needs("agents:write"))
+@router.post("/{agent}/versions", status_code=201)
 async def create_version(at: InTenant, agent: AgentName, body: NewVersion) -> VersionView:
     """Let the agent's new runs start with this configuration; the same content is the same version, so no key."""
     _, version = await new_version(
@@ -91,7 +91,7 @@ async def create_version(at: InTenant, agent: AgentName, body: NewVersion) -> Ve
     return VersionView.of(version)
 
 
-@router.get("/{agent}/versions", openapi_extra=needs("agents:read"))
+@router.get("/{agent}/versions")
 def list_versions(at: InTenant, agent: AgentName) -> Listed[VersionView]:
     """Return the agent's versions, newest first."""
     with at.tenancy.read() as scope:

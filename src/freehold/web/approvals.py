@@ -10,7 +10,7 @@ from freehold.core.errors import BadTransition, Conflict
 from freehold.runs.deciding import decide
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.access import Here, InTenant, needs
+from freehold.web.access import Here, InTenant
 from freehold.web.arriving import nudge
 from freehold.web.views import ApprovalView, Asked, Listed
 
@@ -26,7 +26,7 @@ class Decision(Asked):
     """The `hash` of the approval that was looked at."""
 
 
-@router.get("", openapi_extra=needs("approvals:read"))
+@router.get("")
 def list_approvals(
     at: InTenant, state: Annotated[ApprovalState | None, Query(description="Only in this state.")] = None
 ) -> Listed[ApprovalView]:
@@ -35,19 +35,19 @@ def list_approvals(
         return Listed(items=[ApprovalView.of(approval) for approval in scope.approvals.all(state=state)])
 
 
-@router.get("/{approval}", openapi_extra=needs("approvals:read"))
+@router.get("/{approval}")
 def show_approval(at: InTenant, approval: ApprovalId) -> ApprovalView:
     """Return one approval: what is asked, and the hash that a decision must name."""
     return ApprovalView.of(_get(at.tenancy, approval))
 
 
-@router.post("/{approval}/approve", openapi_extra=needs("approvals:write"))
+@router.post("/{approval}/approve")
 async def approve(at: InTenant, approval: ApprovalId, body: Decision) -> ApprovalView:
     """Let the run do exactly what was shown, once."""
     return await _decide(at, approval, body.hash, approve=True)
 
 
-@router.post("/{approval}/deny", openapi_extra=needs("approvals:write"))
+@router.post("/{approval}/deny")
 async def deny(at: InTenant, approval: ApprovalId, body: Decision) -> ApprovalView:
     """Do not let the run do it; it goes on and is told so."""
     return await _decide(at, approval, body.hash, approve=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from freehold.core.access import API
 from freehold.web import (
     agents,
     approvals,
@@ -24,11 +25,10 @@ from freehold.web import (
     tenants,
     usage,
 )
-from freehold.web.access import SCHEME
-from freehold.web.gate import Gate
+from freehold.web.access import KEY, SESSION, scoped
+from freehold.web.gate import COOKIE, Gate
 from freehold.web.state import State
 
-PREFIX = "/api/v1"
 NOUNS = (tenants, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
 OUTSIDE = (health, hooks, chat_completions)
 
@@ -48,18 +48,18 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 503, 507),
     )
     app.state.freehold = state
-    api = APIRouter(prefix=PREFIX)
+    api = APIRouter(prefix=API)
     for noun in NOUNS:
-        api.include_router(noun.router)
+        api.include_router(scoped(noun.router, API))
     app.include_router(api)
     for module in OUTSIDE:
-        app.include_router(module.router)
+        app.include_router(scoped(module.router))
     problems.install(app)
     app.add_middleware(
         Gate,
         store=state.store,
-        operator_hash=state.operator_hash,
-        key_seal=state.key_seal,
+        clock=state.clock,
+        known=state.known,
         message_bytes=state.settings.message_bytes,
     )
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
@@ -71,7 +71,10 @@ def _description(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         described = FastAPI.openapi(app)
         components = described.setdefault("components", {})
-        components["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "fh_…"}}
+        components["securitySchemes"] = {
+            KEY: {"type": "http", "scheme": "bearer", "bearerFormat": "fh_…"},
+            SESSION: {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        }
         shapes = components.setdefault("schemas", {})
         shapes["Problem"] = problems.Problem.model_json_schema()
         for unused in ("HTTPValidationError", "ValidationError"):

@@ -21,7 +21,7 @@ from freehold.failpoints import reach
 from freehold.ingress.accepting import Arrival
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.access import IdempotencyKey, TheCaller, TheState, needs
+from freehold.web.access import IdempotencyKey, TheCaller, TheState
 from freehold.web.arriving import WEB, Traceparent, arrived
 from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
@@ -38,15 +38,18 @@ router = APIRouter(
 PAGE = 500
 
 
-@router.get("/models", openapi_extra=needs("agents:read"))
+@router.get("/models")
 def list_models(caller: TheCaller, state: TheState) -> JSONResponse:
     """Return the agents the caller may talk to, as models."""
     with state.store.read() as platform:
-        known = platform.tenants
-        tenants = known.page(limit=PAGE) if caller.tenant is None else [known.find(caller.tenant)]
+        if caller.may("agents:read"):
+            tenants = platform.tenants.page(limit=PAGE)
+        else:
+            seen = sorted(tenant for tenant in caller.within if caller.may("agents:read", tenant))
+            tenants = [platform.tenants.find(tenant) for tenant in seen]
     models: list[dict[str, Any]] = []
     for tenant in tenants:
-        with state.store.tenant(tenant.id).read() as scope:
+        with state.store.tenant(tenant.id, agent=caller.agent).read() as scope:
             models += [
                 {
                     "id": f"{tenant.slug}/{agent.name}",
@@ -59,13 +62,13 @@ def list_models(caller: TheCaller, state: TheState) -> JSONResponse:
     return JSONResponse({"object": "list", "data": models})
 
 
-@router.post("/chat/completions", openapi_extra=needs("messages:write"), response_model=None)
+@router.post("/chat/completions", response_model=None)
 async def complete(
     caller: TheCaller, state: TheState, body: Request, key: IdempotencyKey = "", traceparent: Traceparent = ""
 ) -> Response:
     """Let the agent answer the last message."""
     tenant, agent = await in_thread(_agent, state, caller, body.model)
-    tenancy = state.store.tenant(tenant.id)
+    tenancy = state.store.tenant(tenant.id, agent=caller.agent)
     arrival = Arrival(
         agent=agent,
         text=body.text(),
@@ -172,9 +175,9 @@ def _agent(state: State, caller: Caller, model: str) -> tuple[Tenant, str]:
     try:
         with state.store.read() as platform:
             tenant = platform.tenants.find(slug)
-        if caller.tenant not in {None, tenant.id}:
+        if not caller.may("messages:write", tenant.id):
             raise missing
-        with state.store.tenant(tenant.id).read() as scope:
+        with state.store.tenant(tenant.id, agent=caller.agent).read() as scope:
             return tenant, scope.agents.find(name).id
     except NotFound:
         raise missing from None

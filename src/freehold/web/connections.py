@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.gateway.client import WebGateway
-from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState, needs
+from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState
 from freehold.web.once import once
 from freehold.web.state import State
 from freehold.web.views import Asked, Listed, told_moment
@@ -39,26 +39,26 @@ class ConnectionView(BaseModel):
     made_at: str
 
 
-@router.post("/tenants/{tenant}/connections", status_code=201, openapi_extra=needs("connections:write"))
+@router.post("/tenants/{tenant}/connections", status_code=201)
 async def create_connection(at: InTenant, body: NewConnection, key: IdempotencyKey = "") -> ConnectionView:
     """Make a connection of the tenant's own."""
     return await _create(at.state, at.tenant.id, body, key, by=at.caller.actor)
 
 
-@router.get("/tenants/{tenant}/connections", openapi_extra=needs("connections:read"))
+@router.get("/tenants/{tenant}/connections")
 async def list_connections(at: InTenant) -> Listed[ConnectionView]:
     """Return the tenant's own connections."""
     return await _listed(at.state.gateway, at.tenant.id)
 
 
-@router.delete("/tenants/{tenant}/connections/{name}", status_code=204, openapi_extra=needs("connections:write"))
+@router.delete("/tenants/{tenant}/connections/{name}", status_code=204)
 async def delete_connection(at: InTenant, name: ConnectionName) -> Response:
     """Delete a connection; versions that use it get an error from then on."""
     await at.state.gateway.delete_connection(at.tenant.id, name, by=at.caller.actor)
     return Response(status_code=204)
 
 
-@router.post("/connections", status_code=201, openapi_extra=needs("connections:write"))
+@router.post("/connections", status_code=201)
 async def create_platform_connection(
     caller: Operator, state: TheState, body: NewConnection, key: IdempotencyKey = ""
 ) -> ConnectionView:
@@ -66,13 +66,13 @@ async def create_platform_connection(
     return await _create(state, None, body, key, by=caller.actor)
 
 
-@router.get("/connections", openapi_extra=needs("connections:read"))
+@router.get("/connections")
 async def list_platform_connections(caller: Operator, state: TheState) -> Listed[ConnectionView]:
     """Return the connections that every tenant sees."""
     return await _listed(state.gateway, None)
 
 
-@router.delete("/connections/{name}", status_code=204, openapi_extra=needs("connections:write"))
+@router.delete("/connections/{name}", status_code=204)
 async def delete_platform_connection(caller: Operator, state: TheState, name: ConnectionName) -> Response:
     """Delete a connection of the platform's."""
     await state.gateway.delete_connection(None, name, by=caller.actor)

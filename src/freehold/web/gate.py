@@ -1,59 +1,146 @@
 """
-The gate: before anything is read or routed, whoever asks needs a key, and nobody may send without end.
+The gate: before anything is read or routed, it is known who asks, from where, how often and for how much.
 
-It stands in front of the routes, so that a route that is added later is behind it too.
+It stands in front of the routes, so that a route that is added later is behind it too. What it refuses, in this
+order: an address that is not ours, a foreign page, too much at once, too often, and where a key is needed, nobody.
+Every answer leaves through it, with the id of its request and the headers that tell browsers to be careful.
 """
 
+import hmac
+import re
 from typing import Any, Final, final
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from freehold.core.errors import FreeholdError, Invalid
+from freehold.core.access import EVERYBODY, ROUTES
+from freehold.core.errors import Denied, FreeholdError, Invalid
 from freehold.core.tenants import Caller
-from freehold.store.scope import Store
 from freehold.store.threads import in_thread
-from freehold.tenants.caller import recognise
-from freehold.web.problems import answer
+from freehold.tenants.caller import OPERATOR_KEY, UNAUTHENTICATED, recognise
+from freehold.tenants.keys import hashed
+from freehold.web.head import Head, read
+from freehold.web.hosts import admit_cookie, hosts_of
+from freehold.web.problems import answer, broken
+from freehold.web.rates import address_of, customer, networks
+from freehold.web.state import State
 
 KEYED: Final = ("/api/", "/v1/")
-"""Where a key is needed; hooks are signed instead, and health is for everybody."""
-OPEN: Final = frozenset({"/api/openapi.json"})
+"""Where somebody must be known; elsewhere a page asks them to sign in."""
+HEALTH: Final = "/healthz"
+"""Whoever watches over us need not know what we are called."""
+DESCRIPTION: Final = "/api/openapi.json"
 PLAIN_BYTES: Final = 1 << 20
+REQUEST_ID: Final = b"x-request-id"
 _TOO_LARGE: Final = 413
+_POLICY_VIOLATED: Final = 1008
+_YEAR: Final = 31_536_000
+
+CAREFUL: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),  # with no referrer at all, our own forms would come from the origin "null"
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),  # a page states its own
+)
+"""What every answer says to browsers, unless it says otherwise itself."""
 
 
 @final
 class Gate:
-    """Knows who asks and how much they may send."""
+    """Knows who asks and how much they may ask for."""
 
-    def __init__(self, app: ASGIApp, *, store: Store, operator_hash: str, key_seal: str, message_bytes: int) -> None:
-        """Stand in front of `app`."""
-        self._app, self._store, self._operator, self._seal = app, store, operator_hash, key_seal
+    def __init__(self, app: ASGIApp, *, state: State) -> None:
+        """Stand in front of `app`; raise `Invalid` (`bad_setting`) where settings name addresses that are none."""
+        settings = state.settings
+        self._app, self._state = app, state
+        self._hosts, self._proxies = hosts_of(settings), networks(settings.proxies)
+        secure = ((b"strict-transport-security", b"max-age=%d" % _YEAR),)
+        self._careful = CAREFUL + (secure if settings.base_url.startswith("https://") else ())
         # A message may be spelt in escapes; its own length is looked at when it is accepted.
-        self._limit = max(PLAIN_BYTES, 2 * message_bytes)
+        self._limit = max(PLAIN_BYTES, 2 * settings.message_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        elif scope["type"] == "http":
+            await self._answered(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATED})
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+        request = self._state.ids("req")
+
+        async def telling(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = self._headed(list(message.get("headers", ())), request)
+            await send(message)
+
         try:
-            self._small(headers)
-            if scope["path"].startswith(KEYED) and scope["path"] not in OPEN:
-                scope.setdefault("state", {})["caller"] = await self._caller(headers)
+            await self._admitted(scope)
+            await self._app(scope, self._counted(receive), telling)
         except FreeholdError as error:
-            await answer(error, path=scope["path"])(scope, receive, send)
-            return
-        await self._app(scope, self._counted(receive), send)
+            if started:
+                raise
+            await answer(error, path=scope["path"])(scope, receive, telling)
+        except Exception as error:
+            if started:
+                raise
+            await broken(Request(scope), error)(scope, receive, telling)
 
-    async def _caller(self, headers: dict[str, str]) -> Caller:
-        given = headers.get("authorization", "")
-        return await in_thread(recognise, self._store, given, operator_hash=self._operator, seal=self._seal)
+    async def _admitted(self, scope: Scope) -> None:
+        """Return once it is known who asks, and written into the scope; raise what they are refused with."""
+        path, head = scope["path"], read(scope)
+        if path != HEALTH:
+            self._hosts.admit(head.asked)
+        self._small(head)
+        address = address_of(head.peer, head.forwarded, self._proxies)
+        open_to_all = is_open(scope["method"], path)
+        caller = None if open_to_all else await self._caller(head, address, needed=path.startswith(KEYED))
+        if caller is None:
+            self._state.rates.address.take(customer(address))
+        scope.setdefault("state", {}).update(caller=caller, address=address)
 
-    def _small(self, headers: dict[str, str]) -> None:
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._limit:
+    async def _caller(self, head: Head, address: str, *, needed: bool) -> Caller | None:
+        """Return who asks; where nobody needs to be known, None for nobody."""
+        if not head.secret and not needed:
+            return None
+        if head.presented.session:
+            admit_cookie(head.asked)
+        try:
+            return await self._recognised(head, customer(address))
+        except Denied as error:
+            if error.status != UNAUTHENTICATED:
+                raise
+            if needed:
+                self._state.rates.address.take(customer(address))
+                raise
+            return None
+
+    async def _recognised(self, head: Head, address: str) -> Caller:
+        state, secret = self._state, hashed(head.secret)
+        rates, operator = state.rates, state.known.operator_hash
+        exempt = bool(operator) and hmac.compare_digest(hashed(head.key), operator)
+        if not exempt:
+            rates.show(secret, address)
+        caller = await in_thread(recognise, state.store, head.presented, known=state.known, at=state.clock.now())
+        if not exempt:
+            rates.known(secret, caller.person)
+        return caller
+
+    def _headed(self, headers: list[tuple[bytes, bytes]], request: str) -> list[tuple[bytes, bytes]]:
+        said = {name for name, _ in headers}
+        headers += [(name, value) for name, value in self._careful if name not in said]
+        headers.append((REQUEST_ID, request.encode()))
+        return headers
+
+    def _small(self, head: Head) -> None:
+        if not head.length.isdecimal() or int(head.length) > self._limit:
             raise self._too_large()
 
     def _counted(self, receive: Receive) -> Receive:
@@ -76,3 +163,16 @@ class Gate:
             status=_TOO_LARGE,
             remedy="Send less at once.",
         )
+
+
+def is_open(method: str, path: str) -> bool:
+    """Return whether this is for everybody, so that whoever asks is not even looked up."""
+    return path == DESCRIPTION or _OPEN.fullmatch(f"{method} {path}") is not None
+
+
+def _open() -> re.Pattern[str]:
+    routes = (f"{method} {path}" for (method, path), scope in ROUTES.items() if scope == EVERYBODY)
+    return re.compile("|".join(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route)) for route in routes))
+
+
+_OPEN: Final = _open()

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from freehold.core.errors import FreeholdError
 from freehold.store.threads import in_thread
-from freehold.web.access import TheState, needs_no_key
+from freehold.web.access import TheState
 from freehold.web.state import State
 
 router = APIRouter(tags=["health"])
@@ -24,7 +24,7 @@ class Health(BaseModel):
     gateway: bool
 
 
-@router.get("/healthz", openapi_extra=needs_no_key(), response_model=Health, responses={AWAY: {"model": Health}})
+@router.get("/healthz", response_model=Health, responses={AWAY: {"model": Health}})
 async def healthz(state: TheState) -> JSONResponse:
     """Return who answers; 503 when somebody is away."""
     web, worker = await in_thread(_database, state)

@@ -11,7 +11,7 @@ from freehold.core.parts import Origin
 from freehold.failpoints import reach
 from freehold.ingress.accepting import Arrival
 from freehold.store.threads import in_thread
-from freehold.web.access import TheState, needs_no_key
+from freehold.web.access import TheState
 from freehold.web.arriving import WEB, arrived
 from freehold.web.state import State
 from freehold.web.views import written
@@ -20,7 +20,7 @@ router = APIRouter(tags=["hooks"])
 ACCEPTED = 202
 
 
-@router.post("/hooks/{channel}", status_code=ACCEPTED, openapi_extra=needs_no_key())
+@router.post("/hooks/{channel}", status_code=ACCEPTED)
 async def deliver(
     request: Request, state: TheState, channel: Annotated[str, Path(description="Id of the channel.", max_length=80)]
 ) -> JSONResponse:

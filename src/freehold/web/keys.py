@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from freehold.core.tenants import Key
 from freehold.tenants.keys import create, revoke
-from freehold.web.access import InTenant, Operator, TheState, needs
+from freehold.web.access import InTenant, Operator, TheState
 from freehold.web.views import Asked, Listed, Moment
 
 router = APIRouter(tags=["keys"])
@@ -50,7 +50,7 @@ class MadeKey(KeyView):
     """The key itself: this is the only time it is shown."""
 
 
-@router.post("/tenants/{tenant}/keys", status_code=201, openapi_extra=needs("keys:write"))
+@router.post("/tenants/{tenant}/keys", status_code=201)
 def create_key(at: InTenant, body: NewKey) -> MadeKey:
     """Make a key for the tenant, never wider than the caller's own."""
     state = at.state
@@ -61,21 +61,21 @@ def create_key(at: InTenant, body: NewKey) -> MadeKey:
             name=body.name,
             scopes=body.scopes,
             creator=at.caller,
-            seal=state.key_seal,
+            seal=state.seal,
             ids=state.ids,
             clock=state.clock,
         )
     return MadeKey(**KeyView.of(key).model_dump(), key=text)
 
 
-@router.get("/tenants/{tenant}/keys", openapi_extra=needs("keys:read"))
+@router.get("/tenants/{tenant}/keys")
 def list_keys(at: InTenant) -> Listed[KeyView]:
     """Return the tenant's keys."""
     with at.state.store.read() as platform:
         return Listed(items=[KeyView.of(key) for key in platform.keys.of(at.tenant.id)])
 
 
-@router.delete("/tenants/{tenant}/keys/{key}", status_code=204, openapi_extra=needs("keys:write"))
+@router.delete("/tenants/{tenant}/keys/{key}", status_code=204)
 def revoke_key(at: InTenant, key: KeyId) -> Response:
     """Put a key out of force for good."""
     with at.state.store.write() as platform:
@@ -83,7 +83,7 @@ def revoke_key(at: InTenant, key: KeyId) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/keys", status_code=201, openapi_extra=needs("keys:write"))
+@router.post("/keys", status_code=201)
 def create_platform_key(caller: Operator, state: TheState, body: NewKey) -> MadeKey:
     """Make a key that works for every tenant."""
     with state.store.write() as platform:
@@ -93,21 +93,21 @@ def create_platform_key(caller: Operator, state: TheState, body: NewKey) -> Made
             name=body.name,
             scopes=body.scopes,
             creator=caller,
-            seal=state.key_seal,
+            seal=state.seal,
             ids=state.ids,
             clock=state.clock,
         )
     return MadeKey(**KeyView.of(key).model_dump(), key=text)
 
 
-@router.get("/keys", openapi_extra=needs("keys:read"))
+@router.get("/keys")
 def list_platform_keys(caller: Operator, state: TheState) -> Listed[KeyView]:
     """Return the keys that work for every tenant."""
     with state.store.read() as platform:
         return Listed(items=[KeyView.of(key) for key in platform.keys.of(None)])
 
 
-@router.delete("/keys/{key}", status_code=204, openapi_extra=needs("keys:write"))
+@router.delete("/keys/{key}", status_code=204)
 def revoke_platform_key(caller: Operator, state: TheState, key: KeyId) -> Response:
     """Put a key of the platform's out of force for good."""
     with state.store.write() as platform:

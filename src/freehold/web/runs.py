@@ -18,7 +18,7 @@ from freehold.runs.starting import start
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
 from freehold.web import events
-from freehold.web.access import Here, IdempotencyKey, InTenant, needs
+from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.arriving import WEB, Traceparent, nudge
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.views import Asked, EventView, Listed, RunView, StepView
@@ -55,7 +55,6 @@ class NewSignal(Asked):
 @router.post(
     "",
     status_code=ACCEPTED,
-    openapi_extra=needs("runs:write"),
     response_model=RunView,
     responses={FINISHED: {"model": RunView, "description": "It is over already."}},
 )
@@ -76,7 +75,7 @@ async def start_run(
     return JSONResponse(RunView.of(run).model_dump(mode="json"), status_code=status, headers=location)
 
 
-@router.get("", openapi_extra=needs("runs:read"))
+@router.get("")
 def list_runs(
     at: InTenant,
     limit: Limit = 100,
@@ -91,7 +90,7 @@ def list_runs(
     return page(found, limit, show=RunView.of, key=lambda run: run.id)
 
 
-@router.get("/{run}", openapi_extra=needs("runs:read"))
+@router.get("/{run}")
 async def show_run(at: InTenant, run: RunId, prefer: Prefer = "") -> RunView:
     """Return one run."""
     found = await in_thread(_get, at.tenancy, run)
@@ -104,7 +103,6 @@ async def show_run(at: InTenant, run: RunId, prefer: Prefer = "") -> RunView:
 
 @router.get(
     "/{run}/events",
-    openapi_extra=needs("runs:read"),
     response_model=Listed[EventView],
     responses={200: {"content": {events.MEDIA_TYPE: {}}}},
 )
@@ -127,14 +125,14 @@ async def follow_run(
     return JSONResponse(listed.model_dump(mode="json"))
 
 
-@router.get("/{run}/steps", openapi_extra=needs("runs:read"))
+@router.get("/{run}/steps")
 def list_steps(at: InTenant, run: RunId) -> Listed[StepView]:
     """Return the run's recorded steps."""
     with at.tenancy.read() as scope:
         return Listed(items=[StepView.of(step) for step in scope.steps.of(scope.runs.get(run).id)])
 
 
-@router.post("/{run}/cancel", openapi_extra=needs("runs:write"))
+@router.post("/{run}/cancel")
 def cancel_run(at: InTenant, run: RunId) -> RunView:
     """Cancel the run and what it delegated; cancelling what is over already changes nothing."""
     with at.tenancy.write() as scope:
@@ -144,7 +142,7 @@ def cancel_run(at: InTenant, run: RunId) -> RunView:
     return RunView.of(cancelled)
 
 
-@router.post("/{run}/signal", openapi_extra=needs("runs:write"))
+@router.post("/{run}/signal")
 def signal_run(at: InTenant, run: RunId, body: NewSignal) -> RunView:
     """Tell the run something; the same id is told once."""
     canonical(body.payload)  # what has no one spelling is refused before it is stored

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from freehold.core.errors import NotFound
 from freehold.gateway.client import WebGateway
-from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState, needs
+from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState
 from freehold.web.once import once
 from freehold.web.state import State
 from freehold.web.views import Asked, Listed, told_moment
@@ -33,26 +33,26 @@ class SecretView(BaseModel):
     set_at: str
 
 
-@router.post("/tenants/{tenant}/secrets", status_code=201, openapi_extra=needs("secrets:write"))
+@router.post("/tenants/{tenant}/secrets", status_code=201)
 async def set_secret(at: InTenant, body: NewSecret, key: IdempotencyKey = "") -> SecretView:
     """Set a secret of the tenant; setting it again makes its next version."""
     return await _set(at.state, at.tenant.id, body, key, by=at.caller.actor)
 
 
-@router.get("/tenants/{tenant}/secrets", openapi_extra=needs("secrets:read"))
+@router.get("/tenants/{tenant}/secrets")
 async def list_secrets(at: InTenant) -> Listed[SecretView]:
     """Return the names of the tenant's secrets."""
     return await _listed(at.state.gateway, at.tenant.id)
 
 
-@router.delete("/tenants/{tenant}/secrets/{name}", status_code=204, openapi_extra=needs("secrets:write"))
+@router.delete("/tenants/{tenant}/secrets/{name}", status_code=204)
 async def delete_secret(at: InTenant, name: SecretName) -> Response:
     """Forget a secret that no connection uses."""
     await at.state.gateway.delete_secret(at.tenant.id, name, by=at.caller.actor)
     return Response(status_code=204)
 
 
-@router.post("/secrets", status_code=201, openapi_extra=needs("secrets:write"))
+@router.post("/secrets", status_code=201)
 async def set_platform_secret(
     caller: Operator, state: TheState, body: NewSecret, key: IdempotencyKey = ""
 ) -> SecretView:
@@ -60,13 +60,13 @@ async def set_platform_secret(
     return await _set(state, None, body, key, by=caller.actor)
 
 
-@router.get("/secrets", openapi_extra=needs("secrets:read"))
+@router.get("/secrets")
 async def list_platform_secrets(caller: Operator, state: TheState) -> Listed[SecretView]:
     """Return the names of the platform's secrets."""
     return await _listed(state.gateway, None)
 
 
-@router.delete("/secrets/{name}", status_code=204, openapi_extra=needs("secrets:write"))
+@router.delete("/secrets/{name}", status_code=204)
 async def delete_platform_secret(caller: Operator, state: TheState, name: SecretName) -> Response:
     """Forget a secret of the platform's that no connection uses."""
     await state.gateway.delete_secret(None, name, by=caller.actor)

@@ -13,6 +13,8 @@ from freehold.runs.engine import Engine
 from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
+from freehold.tenants.caller import Known
+from freehold.tenants.sealing import Seal
 from freehold.web.tail import Tail
 
 
@@ -39,8 +41,13 @@ class State:
     channels: Mapping[str, ChannelDriver]
     files: Callable[[str], TenantFiles]
     """Gives the files of the tenant with an id."""
-    operator_hash: str
-    key_seal: str
+    known: Known
+    """By what callers are recognised."""
+
+    @property
+    def seal(self) -> Seal:
+        """What rows that give power are marked with."""
+        return self.known.seal
 
     @property
     def limits(self) -> Limits:

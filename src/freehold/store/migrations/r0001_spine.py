@@ -23,7 +23,7 @@ _GUARDS = (
 )
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - one statement a table
     """Make the tables."""
     op.create_table(
         "agents",
@@ -125,6 +125,11 @@ def upgrade() -> None:
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("agent", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("replaced_by", sa.Text(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("hash"),
@@ -251,11 +256,21 @@ def upgrade() -> None:
         sa.Column("uid", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("state in ('active')", name="state_known"),
+        sa.Column("tier", sa.Text(), nullable=False),
+        sa.Column("tier_until", sa.BigInteger(), nullable=True),
+        sa.Column("tier_source", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("purge_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("state in ('draft', 'active', 'suspended', 'deleted')", name="state_known"),
+        sa.CheckConstraint("tier_source in ('operator', 'trial', 'billing')", name="tier_source_known"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("slug"),
         sa.UniqueConstraint("uid"),
     )
+    op.create_index(op.f("ix_tenants_created_by"), "tenants", ["created_by"], unique=False)
     op.create_table(
         "versions",
         sa.Column("tenant", sa.Text(), nullable=False),
