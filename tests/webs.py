@@ -36,11 +36,16 @@ from freehold.tenants.sealing import Seal
 from freehold.testing.clock import FakeClock
 from freehold.testing.objects import MemoryObjects
 from freehold.web.building import build
+from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.tail import Tail
 
 OPERATOR = keys.mint("key_operator", env="op")
 SEAL = "5ea1" * 16
+UNHURRIED = {"rate_address": 0, "rate_caller": 0, "rate_tenant": 0}
+"""Tests ask as often as they like, unless they are about that."""
+ADDRESS = "127.0.0.1:7070"
+"""Where tests say that they ask: the address that settings state by themselves."""
 
 
 class QuietEngine(Engine):
@@ -223,7 +228,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
     clock, engine, nudge = FakeClock(), QuietEngine(), QuietNudge()
     fake = FakeGateway()
     objects = MemoryObjects()
-    stated = Settings(data=data, **settings)
+    stated = Settings(data=data, **UNHURRIED | settings)
     store = Store(open_database(stated))
     state = State(
         settings=stated,
@@ -237,6 +242,7 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         channels={"webhook": WebhookChannel()},
         files=lambda tenant: TenantFiles(objects, tenant),
         known=Known(operator_hash=keys.hashed(OPERATOR), seal=Seal(SEAL)),
+        rates=rates_of(stated, clock),
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)
 
@@ -245,7 +251,9 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
 def client(web: Web, key: str | None = OPERATOR) -> Iterator[TestClient]:
     """Give a client that asks with `key`; a bug is answered as one."""
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    with TestClient(build(web.state), headers=headers, raise_server_exceptions=False) as asking:
+    with TestClient(
+        build(web.state), base_url=f"http://{ADDRESS}", headers=headers, raise_server_exceptions=False
+    ) as asking:
         yield asking
 
 
@@ -257,7 +265,7 @@ async def served(web: Web, key: str | None = OPERATOR) -> AsyncIterator[httpx.As
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(web.state.tail.follow())]
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    headers = {"Host": ADDRESS} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=20.0) as asking:

@@ -71,7 +71,9 @@ async def test_a_head_that_never_comes_is_not_waited_for(tmp_path: Path, monkeyp
 async def test_who_has_said_what_they_want_is_answered_as_often_as_they_ask(tmp_path: Path) -> None:
     async with listening(tmp_path) as (reader, writer):
         for _ in range(3):
-            writer.write(b"POST /v1/models HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"a" * 200_000)
+            writer.write(
+                b"POST /v1/models HTTP/1.1\r\nHost: 127.0.0.1:7070\r\nContent-Length: 200000\r\n\r\n" + b"a" * 200_000
+            )
             assert b" 401 " in await reader.readuntil(b"\r\n\r\n")
             await reader.readuntil(b"}}")
 

@@ -37,6 +37,7 @@ from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.tenants.sealing import Seal
 from freehold.web.building import build
 from freehold.web.connection import Connection
+from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.tail import Tail
 
@@ -69,6 +70,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
             operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
             seal=Seal(settings.key_seal or ensure_seal(settings.data)),
         ),
+        rates=rates_of(settings, clock),
     )
     following = asyncio.create_task(tail.follow())
     try:

@@ -33,6 +33,7 @@ Prefix = Literal[
     "out",
     "sig",
     "usg",
+    "req",
 ]
 NewId = Callable[[Prefix], str]
 """Makes a fresh id of a kind; handed in wherever ids are made."""

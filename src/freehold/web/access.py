@@ -90,6 +90,7 @@ def here(
         found = platform.tenants.find(tenant)
     if not caller.sees(found.id):
         raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
+    state.rates.work(caller, found.id)
     scope = _scope(request)
     if not caller.may(scope, found.id):
         raise _lacking(scope)

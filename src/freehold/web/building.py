@@ -26,7 +26,8 @@ from freehold.web import (
     usage,
 )
 from freehold.web.access import KEY, SESSION, scoped
-from freehold.web.gate import COOKIE, Gate
+from freehold.web.gate import Gate
+from freehold.web.head import COOKIE
 from freehold.web.state import State
 
 NOUNS = (tenants, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
@@ -45,7 +46,7 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 503, 507),
+        responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 429, 503, 507),
     )
     app.state.freehold = state
     api = APIRouter(prefix=API)
@@ -55,13 +56,7 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     for module in OUTSIDE:
         app.include_router(scoped(module.router))
     problems.install(app)
-    app.add_middleware(
-        Gate,
-        store=state.store,
-        clock=state.clock,
-        known=state.known,
-        message_bytes=state.settings.message_bytes,
-    )
+    app.add_middleware(Gate, state=state)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
 

@@ -33,7 +33,7 @@ from freehold.web.waiting import MAX_SECONDS, rests, until_rest
 router = APIRouter(
     prefix="/v1",
     tags=["agents as models"],
-    responses=openai_responses(401, 403, 404, 409, 413, 422, 503, 507),
+    responses=openai_responses(401, 403, 404, 409, 413, 422, 429, 503, 507),
 )
 PAGE = 500
 
@@ -177,6 +177,7 @@ def _agent(state: State, caller: Caller, model: str) -> tuple[Tenant, str]:
             tenant = platform.tenants.find(slug)
         if not caller.may("messages:write", tenant.id):
             raise missing
+        state.rates.work(caller, tenant.id)
         with state.store.tenant(tenant.id, agent=caller.agent).read() as scope:
             return tenant, scope.agents.find(name).id
     except NotFound:

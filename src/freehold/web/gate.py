@@ -11,13 +11,15 @@ import re
 from typing import Any, Final, final
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from freehold.audit.asking import REQUEST_HEADER, Asking, asking, request_id
 from freehold.core.access import EVERYBODY, ROUTES
 from freehold.core.errors import Denied, FreeholdError, Invalid
 from freehold.core.tenants import Caller
 from freehold.store.threads import in_thread
-from freehold.tenants.caller import OPERATOR_KEY, UNAUTHENTICATED, recognise
+from freehold.tenants.caller import UNAUTHENTICATED, recognise
 from freehold.tenants.keys import hashed
 from freehold.web.head import Head, read
 from freehold.web.hosts import admit_cookie, hosts_of
@@ -31,7 +33,7 @@ HEALTH: Final = "/healthz"
 """Whoever watches over us need not know what we are called."""
 DESCRIPTION: Final = "/api/openapi.json"
 PLAIN_BYTES: Final = 1 << 20
-REQUEST_ID: Final = b"x-request-id"
+REQUEST_ID: Final = REQUEST_HEADER.lower().encode()
 _TOO_LARGE: Final = 413
 _POLICY_VIOLATED: Final = 1008
 _YEAR: Final = 31_536_000
@@ -71,8 +73,8 @@ class Gate:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATED})
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-        request = self._state.ids("req")
+        started, head = False, read(scope)
+        request = request_id(head.request, self._state.ids)
 
         async def telling(message: Message) -> None:
             nonlocal started
@@ -82,53 +84,49 @@ class Gate:
             await send(message)
 
         try:
-            await self._admitted(scope)
+            asking.set(Asking(request))
+            await self._admitted(scope, head)
             await self._app(scope, self._counted(receive), telling)
-        except FreeholdError as error:
-            if started:
-                raise
-            await answer(error, path=scope["path"])(scope, receive, telling)
         except Exception as error:
             if started:
                 raise
-            await broken(Request(scope), error)(scope, receive, telling)
+            await (await _told(scope, error))(scope, receive, telling)
 
-    async def _admitted(self, scope: Scope) -> None:
+    async def _admitted(self, scope: Scope, head: Head) -> None:
         """Return once it is known who asks, and written into the scope; raise what they are refused with."""
-        path, head = scope["path"], read(scope)
+        path = scope["path"]
         if path != HEALTH:
             self._hosts.admit(head.asked)
         self._small(head)
         address = address_of(head.peer, head.forwarded, self._proxies)
-        open_to_all = is_open(scope["method"], path)
-        caller = None if open_to_all else await self._caller(head, address, needed=path.startswith(KEYED))
-        if caller is None:
+        found: Caller | Denied | None = None
+        if (head.secret or path.startswith(KEYED)) and not is_open(scope["method"], path):
+            found = await self._who(head, customer(address))
+        if not isinstance(found, Caller):
             self._state.rates.address.take(customer(address))
-        scope.setdefault("state", {}).update(caller=caller, address=address)
+            if found is not None and path.startswith(KEYED):
+                raise found
+            found = None
+        else:
+            asking.set(Asking(asking.get().request, found.way))
+        scope.setdefault("state", {}).update(caller=found, address=address)
 
-    async def _caller(self, head: Head, address: str, *, needed: bool) -> Caller | None:
-        """Return who asks; where nobody needs to be known, None for nobody."""
-        if not head.secret and not needed:
-            return None
+    async def _who(self, head: Head, asker: str) -> Caller | Denied:
+        """Return who asks, or why that cannot be told; raise where they ask too often or from a foreign page."""
+        state = self._state
+        rates, operator = state.rates, state.known.operator_hash
+        secret = hashed(head.secret) if head.secret else ""
+        exempt = bool(secret and operator) and hmac.compare_digest(secret, operator)
         if head.presented.session:
             admit_cookie(head.asked)
+        if not exempt:
+            rates.show(secret, asker)
         try:
-            return await self._recognised(head, customer(address))
+            caller = await in_thread(recognise, state.store, head.presented, known=state.known, at=state.clock.now())
         except Denied as error:
             if error.status != UNAUTHENTICATED:
                 raise
-            if needed:
-                self._state.rates.address.take(customer(address))
-                raise
-            return None
-
-    async def _recognised(self, head: Head, address: str) -> Caller:
-        state, secret = self._state, hashed(head.secret)
-        rates, operator = state.rates, state.known.operator_hash
-        exempt = bool(operator) and hmac.compare_digest(hashed(head.key), operator)
-        if not exempt:
-            rates.show(secret, address)
-        caller = await in_thread(recognise, state.store, head.presented, known=state.known, at=state.clock.now())
+            return error
         if not exempt:
             rates.known(secret, caller.person)
         return caller
@@ -163,6 +161,12 @@ class Gate:
             status=_TOO_LARGE,
             remedy="Send less at once.",
         )
+
+
+async def _told(scope: Scope, error: Exception) -> Response:
+    if isinstance(error, FreeholdError):
+        return answer(error, path=scope["path"])
+    return await broken(Request(scope), error)
 
 
 def is_open(method: str, path: str) -> bool:

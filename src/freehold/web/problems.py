@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FreeholdError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, broken)
 
 
 def _openai(error: FreeholdError) -> dict[str, Any]:
@@ -95,7 +95,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
-        return await _bug(request, error)
+        return await broken(request, error)
     if isinstance(error.__cause__, FreeholdError):  # raised while the body was being read
         return answer(error.__cause__, path=request.url.path)
     told = _of_status(error.status_code)
@@ -114,7 +114,8 @@ def _methods(request: Request) -> list[str]:
     return sorted(found)
 
 
-async def _bug(request: Request, error: Exception) -> Response:
+async def broken(request: Request, error: Exception) -> Response:
+    """Return the answer to what broke on our side; what broke is only logged."""
     log.error("%s %r broke.", request.method, request.url.path, exc_info=error)  # a path may hold line breaks
     return answer(_broke(), path=request.url.path)
 

@@ -7,6 +7,7 @@ What is counted is a hash of the secret that was shown, before the database is a
 query, and nobody can use up the share of another whose secret they do not know.
 """
 
+import functools
 import ipaddress
 import math
 import threading
@@ -16,6 +17,7 @@ from typing import Final, final
 
 from freehold.core.clock import Clock
 from freehold.core.errors import Exhausted, Invalid
+from freehold.core.tenants import Caller
 from freehold.settings import Settings
 
 SECOND: Final = 1_000_000_000
@@ -23,6 +25,8 @@ BURST_SECONDS: Final = 10
 """How many seconds' worth may come at once."""
 REMEMBERED: Final = 16_384
 """Askers that each limit keeps in mind; beyond, the one that was quiet for longest begins afresh."""
+OPERATOR: Final = "operator-key"
+"""The way of the one who runs the machine: whoever holds its key file can do worse than ask often."""
 HOME: Final = 64
 """Bits of an IPv6 address that belong to one customer: they have all the addresses behind them."""
 
@@ -83,11 +87,12 @@ class Rates:
     tenant: Limit
 
     def show(self, secret: str, address: str) -> None:
-        """Count a request that shows a secret with this hash, before anybody looks whether it is valid."""
+        """Count a request that shows a secret with this hash (none: empty), before anybody looks whether it is valid."""
         if secret in self.caller:
             self.caller.take(secret)
-        else:
-            self.address.check(address)  # whoever guesses has used it up by their wrong guesses
+            return
+        self.address.check(address)  # whoever guesses has used it up by their wrong guesses
+        if secret:
             self.stranger.take(secret)
 
     def known(self, secret: str, person: str | None) -> None:
@@ -96,6 +101,11 @@ class Rates:
             self.caller.take(secret)
         if person is not None:
             self.caller.take(person)
+
+    def work(self, caller: Caller, tenant: str) -> None:
+        """Count what `caller` does within `tenant`, once it is sure that they may see it."""
+        if caller.way != OPERATOR:
+            self.tenant.take(tenant)
 
 
 def rates_of(settings: Settings, clock: Clock) -> Rates:
@@ -122,7 +132,7 @@ def networks(stated: str) -> tuple[Network, ...]:
 
 def address_of(peer: str, forwarded: str, proxies: tuple[Network, ...]) -> str:
     """
-    Return who asks, as limits count them: the last address that no proxy of ours vouches for, IPv6 by customer.
+    Return where a request comes from: the last address that no proxy of ours vouches for.
 
     `forwarded` is X-Forwarded-For; whoever is no proxy may write there what they like, so it is read only from behind,
     as far as our own proxies wrote it.
@@ -132,21 +142,23 @@ def address_of(peer: str, forwarded: str, proxies: tuple[Network, ...]) -> str:
         chain = [part.strip() for part in forwarded.split(",") if part.strip()]
         while chain and _within(found, proxies):
             found = chain.pop()
-    return _customer(found)
+    return found
 
 
-def _within(address: str, proxies: tuple[Network, ...]) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in proxies)
-
-
-def _customer(address: str) -> str:
+@functools.lru_cache(maxsize=4096)
+def customer(address: str) -> str:
+    """Return who counts as one: an IPv4 address, or the whole of an IPv6 network that one customer has."""
     parsed = _parsed(address)
     if parsed is None:
         return "unknown"
     if parsed.version == 4:  # noqa: PLR2004 - of the protocol
         return str(parsed)
     return str(ipaddress.ip_network((parsed, HOME), strict=False).network_address)
+
+
+def _within(address: str, proxies: tuple[Network, ...]) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in proxies)
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -15,6 +15,7 @@ from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.tenants.caller import Known
 from freehold.tenants.sealing import Seal
+from freehold.web.rates import Rates
 from freehold.web.tail import Tail
 
 
@@ -43,6 +44,8 @@ class State:
     """Gives the files of the tenant with an id."""
     known: Known
     """By what callers are recognised."""
+    rates: Rates
+    """How often they may ask."""
 
     @property
     def seal(self) -> Seal:
