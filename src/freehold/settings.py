@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     master_key_file: str = ""
     """File of the key that wraps all others; empty for `gateway/master.key`, made at first start."""
 
+    audit_anchor: str = ""
+    """Second place for the signed heads of the record: a folder, or `mailto:` and an address; empty for none."""
+
     smtp_url: str = ""
     """Where mail goes, as `smtp://user:password@host:port` or `smtps://…`; empty prints it instead."""
 

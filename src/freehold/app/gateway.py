@@ -9,12 +9,12 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -22,6 +22,7 @@ from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.serving import Server, run_process, stop_asked
+from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
 from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
@@ -36,6 +37,7 @@ from freehold.gateway.flights import Flights
 from freehold.gateway.keeping import Keep
 from freehold.gateway.listening import alone, listen
 from freehold.gateway.models import Models
+from freehold.gateway.placing import SecondPlace
 from freehold.gateway.prices import Prices
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
@@ -49,6 +51,8 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS: Final = Path(mending.__file__).parent / "migrations"
 SWEEP_SECONDS: Final = 300.0
+PLACE_SECONDS: Final = 60.0
+AGAIN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class Gateway:
     """A gateway put together: its store and what answers on its two sockets."""
 
     keep: Keep
+    place: SecondPlace
     flights: Flights
     web: Edge
     worker: Edge
@@ -94,9 +99,10 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     found = keep.written(lambda tx: mending.recover(tx, keep))
     if found:
         log.warning("%d calls were under way when the gateway stopped; what came of them is unknown.", found)
-    web = web_edge(keep, drivers, effects, prices, verifier(clock.now), rehearsal=settings.rehearsal)
+    place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
+    web = web_edge(keep, drivers, effects, prices, verify, place=place, rehearsal=settings.rehearsal)
     try:
-        yield Gateway(keep=keep, flights=flights, web=web, worker=worker_edge(keep, models, effects))
+        yield Gateway(keep=keep, place=place, flights=flights, web=web, worker=worker_edge(keep, models, effects))
     finally:
         await flights.drain()
         await openai.close()
@@ -136,11 +142,13 @@ async def serve(settings: Settings) -> None:
     clock = SystemClock()
     with alone(settings.data / "gateway" / "lock"):
         async with composed(settings, clock) as gateway, listening(settings, gateway):
-            sweeping = asyncio.create_task(_sweep(gateway.keep, clock))
+            duties = [asyncio.create_task(duty) for duty in _duties(gateway, clock)]
             gc.collect()
             gc.freeze()
             await stop_asked().wait()
-            sweeping.cancel()
+            for duty in duties:
+                duty.cancel()
+            await gateway.keep.seal()
 
 
 def main(settings: Settings) -> None:
@@ -165,10 +173,20 @@ def _server(edge: Edge) -> Server:
     return Server(config)
 
 
-async def _sweep(keep: Keep, clock: Clock) -> None:
+def _duties(gateway: Gateway, clock: Clock) -> list[Coroutine[Any, Any, None]]:
+    keep = gateway.keep
+    return [
+        _often("Sweeping", SWEEP_SECONDS, lambda: keep.write(lambda tx: mending.sweep(tx, keep)), clock),
+        _often("Sealing the record", SEAL_SECONDS, keep.seal, clock),
+        _often("Writing signed heads to the second place", PLACE_SECONDS, gateway.place.catch_up, clock),
+    ]
+
+
+async def _often(what: str, seconds: float, do: Callable[[], Awaitable[object]], clock: Clock) -> None:
     while True:
         try:
-            await keep.write(lambda tx: mending.sweep(tx, keep))
+            await do()
         except Exception:
-            log.exception("Sweeping broke; it is tried again.")
-        await clock.sleep(SWEEP_SECONDS)
+            log.exception("%s broke; it is tried again.", what)
+            await clock.sleep(AGAIN_SECONDS)  # a full disk is not helped by a log that grows twice a second
+        await clock.sleep(seconds)

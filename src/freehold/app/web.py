@@ -35,6 +35,7 @@ from freehold.tenants.caller import Known
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.tenants.sealing import Seal
+from freehold.web.anchoring import keep_anchored
 from freehold.web.building import build
 from freehold.web.connection import Connection
 from freehold.web.rates import rates_of
@@ -72,12 +73,13 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         ),
         rates=rates_of(settings, clock),
     )
-    following = asyncio.create_task(tail.follow())
+    duties = [asyncio.create_task(tail.follow()), asyncio.create_task(keep_anchored(state))]
     try:
         with listen(run / "web.sock", lambda told: _hear(tail, told)):
             yield state, build(state)
     finally:
-        following.cancel()
+        for duty in duties:
+            duty.cancel()
         worker.close()
         await gateway.close()
         database.close()

@@ -32,6 +32,8 @@ from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
 from freehold.app.runtime import open_runtime
 from freehold.app.serving import run_process, stop_asked
+from freehold.audit import database as record
+from freehold.audit import sealing
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.core.ids import Ids
@@ -101,6 +103,7 @@ class Worker:
         return [
             self._often(self.settings.lease / 3, self._sign),
             self._often(clockwork.EVERY, self._ring),
+            self._often(sealing.EVERY, self._seal),
             self._often(reconciling.EVERY, self._reconcile),
             self._often(reconciling.EVERY, self._take_back),
             self._often(TIDY_SECONDS, self.dispatcher.tidy),
@@ -156,6 +159,9 @@ class Worker:
     def _ring(self) -> None:
         if clockwork.ring(self.store, self.closing.engine, clock=self.clock):
             self.committed()
+
+    def _seal(self) -> None:
+        sealing.seal(self.store.database, record.table, store=record.STORE)
 
     def _take_back(self) -> None:
         taken = self.dispatcher.take_back()

@@ -1,7 +1,8 @@
 """
-Audit: a hash-chained record of who did what, one chain per tenant and one for the platform.
+Audit: a record of who did what, written with the act and chained within a second, one chain per tenant and store.
 
-`canonical` gives things their one spelling, `chain` links and verifies (values in, values out), `recording`
-appends a link inside the transaction of whoever acts, and reads the record back. Nothing here decides
-anything, and no detail may hold a secret or a person's words: hashes and names only.
+`recording` writes a row inside the transaction of whoever acts; `sealing` numbers and chains what was written;
+`chain` follows it (values in, values out), `heads` knows the signed ends, `verifying` judges an export without any
+database. `asking` says by which way and in which request somebody acts, `texts` keeps what is personal apart.
+Nothing here decides anything, and no detail may hold a secret or a person's words: hashes and names only.
 """

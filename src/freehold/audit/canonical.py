@@ -1,6 +1,9 @@
 """One spelling for every JSON value (RFC 8785), so that equal things have equal hashes."""
 
 import hashlib
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
 
 import rfc8785
 
@@ -22,3 +25,35 @@ def canonical(value: object) -> bytes:
 def digest(value: object) -> str:
     """Return the SHA-256 of the canonical bytes of `value`, in hexadecimal."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def fingerprint(noun: object, *without: str) -> str:
+    """
+    Return the hash of a noun as it stands, for `before` and `after`; empty for none.
+
+    Leave out (`without`) what is personal: who knows the form can guess a name or an address from its hash.
+    """
+    if noun is None:
+        return ""
+    plain = _plain(noun)
+    if isinstance(plain, dict):
+        plain = {name: value for name, value in plain.items() if name not in without}
+    return digest(plain)
+
+
+def _plain(value: object) -> object:  # noqa: PLR0911 - one per kind
+    match value:
+        case Enum():
+            return str(value.value)
+        case datetime():
+            return round(value.timestamp() * 1000)
+        case _ if is_dataclass(value):
+            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        case dict():
+            return {str(name): _plain(item) for name, item in value.items()}
+        case set() | frozenset():
+            return sorted(str(_plain(item)) for item in value)
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value

@@ -1,42 +1,45 @@
 """
-The record in a database: its table, how a link gets in, and how the whole comes out again.
+The record in a database: its tables, and how a row gets in.
 
-Every store that acts keeps a record of its own; the table is made for any `MetaData`. A link is written
-inside the transaction of what it tells about, so that there is no act without its row.
+Every store that acts keeps a record of its own; the table is made for any `MetaData`. A row is written inside the
+transaction of what it tells about, so that there is no act without its row; its number and its place in the chain
+it gets within a second (`sealing`). Until then nothing but its position orders it.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Insert,
-    Integer,
-    MetaData,
-    Row,
-    Select,
-    String,
-    Table,
-    Text,
-    bindparam,
-    insert,
-    select,
-)
+from sqlalchemy import BigInteger, Column, Connection, Index, Insert, Integer, MetaData, String, Table, Text, insert
+from sqlalchemy import column as named
+from sqlalchemy.schema import UniqueConstraint
+from typing_extensions import Unpack
 
+from freehold.audit.asking import asking
 from freehold.audit.canonical import canonical
-from freehold.audit.chain import Head, Link, Report, link, start, verify
-from freehold.core.errors import Invalid
+from freehold.audit.chain import FACTS
 
 PLATFORM: Final = ""
 """The tenant of the platform's own chain."""
 
 TABLE: Final = "audit"
+_NOTHING: Final = dict.fromkeys(FACTS, "")
+
+
+class Facts(TypedDict, total=False):
+    """What a row may tell beyond who did what to what; see `chain.Link`."""
+
+    way: str
+    run: str
+    request: str
+    verdict: str
+    policy: str
+    before: str
+    after: str
+    arguments: str
+    approver: str
+    result: str
+    text: str
 
 
 def audit_table(metadata: MetaData) -> Table:
@@ -44,15 +47,23 @@ def audit_table(metadata: MetaData) -> Table:
     return Table(
         TABLE,
         metadata,
-        Column("tenant", String(40), primary_key=True),  # empty: the platform's chain
-        Column("seq", Integer, primary_key=True, autoincrement=False),
+        Column("position", Integer, primary_key=True, autoincrement=True),
+        Column("tenant", String(40), nullable=False),  # empty: the platform's chain
         Column("at", BigInteger, nullable=False),  # milliseconds since the epoch
         Column("actor", String(200), nullable=False),
         Column("action", String(80), nullable=False),
         Column("subject", String(300), nullable=False),
         Column("detail", Text, nullable=False),  # canonical JSON
-        Column("prev", String(64), nullable=False),
-        Column("hash", String(64), nullable=False),
+        *(Column(fact, Text, nullable=False) for fact in FACTS),
+        # The sealer's: empty until the row has its place in the chain.
+        Column("seq", Integer),
+        Column("prev", String(64)),
+        Column("hash", String(64)),
+        UniqueConstraint("tenant", "seq", name="audit_one_place"),
+        # Only what waits for its place is in it, so that looking for nothing costs nothing.
+        Index(
+            "audit_unsealed", "position", sqlite_where=named("seq").is_(None), postgresql_where=named("seq").is_(None)
+        ),
         info={"tenant": "tenant", "data_class": "evidence", "retention": "forever"},
     )
 
@@ -67,75 +78,27 @@ def record(
     action: str,
     subject: str,
     detail: Mapping[str, Any] | None = None,
-) -> Link:
+    **facts: Unpack[Facts],
+) -> int:
     """
-    Append a link to the chain of `tenant` (none: the platform's) inside the transaction `tx`.
+    Write a row about `tenant` (none: the platform) inside the transaction `tx`, and return its position.
 
-    The transaction must be the only writer, as `Database.write` is; two that raced for one place in the
-    chain would collide on the primary key and one would be undone.
+    By which way and in which request is taken from `asking` unless `facts` say it.
     """
-    chain = tenant or PLATFORM
-    added = link(_head(tx, table, chain), at=at, actor=actor, action=action, subject=subject, detail=detail or {})
-    tx.execute(_append(table), asdict(added) | {"detail": canonical(added.detail).decode()})
-    return added
-
-
-def links(tx: Connection, table: Table, *, tenant: str | None, after: int = 0, limit: int = 500) -> list[Link]:
-    """Return links of one chain, in order, from behind `after`."""
-    where = (table.c.tenant == (tenant or PLATFORM), table.c.seq > after)
-    return [_link(row) for row in tx.execute(select(table).where(*where).order_by(table.c.seq).limit(limit))]
-
-
-def every_link(tx: Connection, table: Table) -> Iterator[Link]:
-    """Give all links of all chains, chain by chain, without holding them in memory."""
-    for row in tx.execution_options(yield_per=500).execute(select(table).order_by(table.c.tenant, table.c.seq)):
-        yield _link(row)
-
-
-def to_line(entry: Link) -> str:
-    """Return `entry` as one line of an export."""
-    return canonical(asdict(entry)).decode()
-
-
-def from_line(line: str) -> Link:
-    """Return the link on one line of an export; raise `Invalid` where it is none."""
-    try:
-        fields = json.loads(line)
-        return Link(**(fields | {"detail": dict(fields["detail"]), "seq": int(fields["seq"])}))
-    except (ValueError, TypeError, KeyError) as error:
-        raise Invalid(
-            "This is not a line of an audit export.",
-            code="bad_export",
-            remedy="Give the file as it was exported, one JSON object per line.",
-        ) from error
-
-
-def verify_file(path: Path, *, saved: Iterable[Head] = ()) -> Report:
-    """Verify an exported record without any database."""
-    with path.open(encoding="utf-8") as file:
-        return verify((from_line(line) for line in file if line.strip()), saved=saved)
-
-
-@cache
-def _last(table: Table) -> Select[tuple[int, str]]:
-    """Return the question for the end of a chain, put together once: every act asks it."""
-    of_tenant = table.c.tenant == bindparam("of_tenant")
-    return select(table.c.seq, table.c.hash).where(of_tenant).order_by(table.c.seq.desc()).limit(1)
+    now = asking.get()
+    told = {
+        "tenant": tenant or PLATFORM,
+        "at": at,
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "detail": canonical(detail or {}).decode(),
+    }
+    written = tx.execute(_append(table), _NOTHING | {"way": now.way, "request": now.request} | facts | told)
+    return int((written.inserted_primary_key or (0,))[0])
 
 
 @cache
 def _append(table: Table) -> Insert:
-    return insert(table)
-
-
-def _head(tx: Connection, table: Table, tenant: str) -> Head:
-    last = tx.execute(_last(table), {"of_tenant": tenant}).first()
-    return Head(tenant=tenant, seq=last.seq, hash=last.hash) if last else start(tenant)
-
-
-def _link(row: Row[Any]) -> Link:
-    try:
-        detail = json.loads(row.detail)
-    except ValueError:
-        detail = {"unreadable": row.detail}  # somebody changed it: its hash will say so
-    return Link(**(row._asdict() | {"detail": detail}))
+    """Return the statement, put together once: every act says it."""
+    return insert(table).values(dict.fromkeys(("seq", "prev", "hash")))

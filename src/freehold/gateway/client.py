@@ -8,7 +8,7 @@ request may be made again: every effect has its key.
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -19,6 +19,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 from typing_extensions import override
 
+from freehold.audit.asking import to_headers
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.core.errors import FreeholdError, Unavailable, from_problem
 from freehold.store.sockets import fitting
@@ -110,7 +111,9 @@ class _Socket:
         """Put one question; text that arrives before the answer goes to `on_text`."""
         body = msgspec.json.encode(question)
         try:
-            async with self._opened().post(f"http://gateway/v1/{operation}", data=body) as response:
+            async with self._opened().post(
+                f"http://gateway/v1/{operation}", data=body, headers=to_headers()
+            ) as response:
                 if response.status != 200:  # noqa: PLR2004
                     raise _problem(response.status, await response.read(), response.headers.get("Retry-After"))
                 if response.content_type != "application/x-ndjson":
@@ -228,13 +231,55 @@ class WebGateway(_Socket):
         """Return `rows` (newest first, at most 1,000), `kinds` and `total`; no tenant: of all."""
         return dict(await self._ask("usage", {"tenant": tenant, "run": run}))
 
-    async def audit(self, tenant: str | None, *, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:
-        """Return links of one chain, from behind `after`; no tenant: the platform's."""
-        return list(await self._ask("audit", {"tenant": tenant, "after": after, "limit": limit}))
+    async def audit(
+        self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
+    ) -> list[dict[str, Any]]:
+        """
+        Return rows of the gateway's record from behind the position `after`; no tenant: the platform's.
+
+        `wanted` are `actor`, `action`, `subject`, `run`, `since` (milliseconds), and `last` for the newest.
+        """
+        return list(await self._ask("audit", {"tenant": tenant, "after": after, "limit": limit, **wanted}))
 
     async def verify_audit(self) -> dict[str, Any]:
-        """Verify every chain of the gateway: `ok`, `count`, `heads` and `faults`."""
+        """Verify every chain of the gateway: `ok`, `count`, `heads`, `faults`, and how `anchors` stand."""
         return dict(await self._ask("audit/verify", {}))
+
+    async def audit_lines(
+        self, tenant: str | None, *, after: int, until: int, limit: int = 500
+    ) -> list[dict[str, Any]]:
+        """Return a stretch of one chain as it is exported, each line with its `position` beside."""
+        asked = {"tenant": tenant, "after": after, "until": until, "limit": limit}
+        return list(await self._ask("audit/lines", asked))
+
+    async def audit_head(
+        self, tenant: str | None, *, stores: Sequence[str], heads: list[dict[str, Any]], every: bool = False
+    ) -> dict[str, Any]:
+        """Sign what is about to be exported; return the `line` and the gateway's own `heads` in it."""
+        asked = {"tenant": tenant, "stores": list(stores), "heads": heads, "every": every}
+        return dict(await self._ask("audit/head", asked))
+
+    async def audit_known(self) -> dict[str, Any]:
+        """Return when the last anchor was signed (`at`), and the `heads` of the database it knows."""
+        return dict(await self._ask("audit/known", {}))
+
+    async def audit_anchor(
+        self, *, heads: list[dict[str, Any]], seen: list[dict[str, Any]], accepted: str = ""
+    ) -> dict[str, Any]:
+        """Sign the ends of all chains and write them to the second place; return the anchor."""
+        return dict(await self._ask("audit/anchor", {"heads": heads, "seen": seen, "accepted": accepted}))
+
+    async def audit_key(self) -> str:
+        """Return the public key under which heads are signed, in hexadecimal."""
+        return str((await self._ask("audit/key", {}))["key"])
+
+    async def tenant_key(self, tenant: str | None) -> str:
+        """Return the key that personal text of `tenant` (none: the platform) is encrypted to; made if there is none."""
+        return str((await self._ask("tenants/key", {"tenant": tenant}))["key"])
+
+    async def open_texts(self, tenant: str | None, sealed: list[bytes]) -> list[dict[str, Any]]:
+        """Return personal text opened, in order: each the `nonce` and the `personal` that its hash covers."""
+        return list(await self._ask("audit/open", {"tenant": tenant, "sealed": sealed}))
 
     async def verify_webhook(self, tenant: str, secret: str, headers: dict[str, str], body: bytes) -> None:
         """Raise `Denied` unless `body` is signed with the tenant's secret of that name."""

@@ -12,6 +12,7 @@ from typing import Any, Final, final
 
 import msgspec
 
+from freehold.audit.asking import NOBODY, asking, from_headers
 from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable, to_problem
 from freehold.failpoints import reach
 
@@ -40,14 +41,21 @@ class Edge:
         *,
         effects: frozenset[str] = frozenset(),
         streams: frozenset[str] = frozenset(),
+        asks: bool = False,
     ) -> None:
-        """Know `routes` by name; those in `effects` do something outside, those in `streams` may answer in pieces."""
+        """
+        Know `routes` by name; those in `effects` do something outside, those in `streams` may answer in pieces.
+
+        With `asks`, who asks here is believed to say in whose request: web is, a worker is not.
+        """
         self._routes, self._effects, self._streams = dict(routes), effects, streams
+        self._asks = asks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        asking.set(from_headers(_named(scope)) if self._asks else NOBODY)
         try:
             await self._answer(scope, receive, send)
         except FreeholdError as error:
@@ -137,6 +145,10 @@ async def _stream(send: Send, do: Callable[[Say], Awaitable[Any]]) -> None:
             await send({"type": "http.response.body", "body": line + b"\n", "more_body": not last})
     finally:
         task.cancel()  # of no consequence: the call itself belongs to its key, not to whoever listens
+
+
+def _named(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _body(receive: Receive) -> bytes:

@@ -7,12 +7,15 @@ All writing goes through one thread, so that a call never waits for the loop and
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any, Final, TypeVar, final
 
 from sqlalchemy import Connection, bindparam, insert, select
+from typing_extensions import Unpack
 
-from freehold.audit.recording import PLATFORM, record
+from freehold.audit.recording import PLATFORM, Facts, record
+from freehold.audit.sealing import seal
 from freehold.core.clock import Clock
 from freehold.core.ids import NewId
 from freehold.gateway.tables import audit, tenant_keys
@@ -43,11 +46,19 @@ class Keep:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction that is on disk when this returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self.written, work)
+        return await _run(self._writer, lambda: self.written(work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do `work` over one moment of the store."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        return await _run(self._readers, lambda: self._read(work))
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do `work`, which touches files and not the store, off the loop."""
+        return await _run(self._readers, work)
+
+    async def seal(self) -> int:
+        """Give the rows of the record their places, and return how many had none."""
+        return await _run(self._writer, lambda: seal(self._database, audit, store="gateway"))
 
     def written(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction here and now; for the start, before there is a loop."""
@@ -77,10 +88,11 @@ class Keep:
         action: str,
         subject: str,
         detail: Mapping[str, Any] | None = None,
+        **facts: Unpack[Facts],
     ) -> None:
         """Append to the record of `tenant` in the same transaction as what is told."""
         at = int(self.now().timestamp() * 1000)
-        record(tx, audit, at=at, tenant=tenant, actor=actor, action=action, subject=subject, detail=detail)
+        record(tx, audit, at=at, tenant=tenant, actor=actor, action=action, subject=subject, detail=detail, **facts)
 
     def check(self) -> None:
         """Raise `Denied` if the master key is not the one that wrapped what is stored."""
@@ -105,3 +117,8 @@ class Keep:
         if found is None:
             found = self._sealers[wrapped] = self._vault.sealer(owner, wrapped)
         return found
+
+
+async def _run(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """Do `work` in one of `threads`; who asks goes with it."""
+    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)

@@ -112,10 +112,55 @@ class UsageRequest(TenantRequest, kw_only=True):
 
 
 class AuditRequest(TenantRequest, kw_only=True):
-    """A question about the record."""
+    """A question about the record: rows of one tenant from behind the position `after`."""
 
     after: int = 0
     limit: int = 500
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    run: str = ""
+    since: int = 0
+    last: bool = False
+
+
+class LinesRequest(TenantRequest, kw_only=True):
+    """A question for a stretch of one chain, as it is exported."""
+
+    after: int
+    until: int
+    limit: int = 500
+
+
+class HeadTold(msgspec.Struct, kw_only=True):
+    """The end of a chain of the database, as web tells it."""
+
+    tenant: str
+    seq: int
+    hash: str
+
+
+class HeadRequest(TenantRequest, kw_only=True):
+    """A wish for a signed head over an export: of one tenant (none: the platform), or of `every` chain."""
+
+    stores: list[str]
+    heads: list[HeadTold] = []
+    every: bool = False
+
+
+class AnchorRequest(msgspec.Struct, kw_only=True):
+    """The ends of the database's chains, and what stands now where ends were signed before."""
+
+    heads: list[HeadTold]
+    seen: list[HeadTold]
+    accepted: str = ""
+    """Who takes what went back or changed as right, after a restore."""
+
+
+class TextsRequest(TenantRequest, kw_only=True):
+    """Personal text to open."""
+
+    sealed: list[bytes]
 
 
 class WebhookRequest(msgspec.Struct, kw_only=True):

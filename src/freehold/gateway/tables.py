@@ -58,6 +58,16 @@ tenant_keys = _table(
     retention="tenant",
 )
 
+key_pairs = _table(
+    "key_pairs",
+    Column("purpose", Text, primary_key=True),  # `texts`: opens personal text; `heads`: signs the record's ends
+    Column("public", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
 secrets = _table(
     "secrets",
     Column("name", Text, primary_key=True),
@@ -162,3 +172,30 @@ usage = _table(
 )
 
 audit = audit_table(metadata)
+
+anchors = _table(
+    "anchors",
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),  # canonical JSON, signed
+    data_class="evidence",
+    retention="forever",
+)
+
+anchor_heads = _table(
+    "anchor_heads",  # the newest end of each chain that was signed
+    Column("store", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", Text, nullable=False),
+    data_class="evidence",
+    retention="forever",
+)
+
+anchor_places = _table(
+    "anchor_places",  # which anchors were written to the second place
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("place", Text, nullable=False),
+    Column("placed_at", Moment, nullable=False),
+    data_class="operation",
+    retention="forever",
+)

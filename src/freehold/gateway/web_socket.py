@@ -2,13 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, final
 
 from sqlalchemy import Connection as Tx
 
-from freehold.audit.chain import Report, verify
-from freehold.audit.recording import every_link, links
 from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
 from freehold.gateway import connections, deciding, metering, secrets, versions
@@ -18,12 +15,10 @@ from freehold.gateway.edge import Edge, route
 from freehold.gateway.effects import Effects
 from freehold.gateway.grants import Grants
 from freehold.gateway.keeping import Keep
+from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
 from freehold.gateway.prices import Prices
-from freehold.gateway.tables import audit
-
-MAX_LINKS = 5_000
-
+from freehold.gateway.record_socket import record_routes
 
 VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 """Raises `Denied` unless a webhook (headers and body) is signed with the secret, and fresh."""
@@ -80,25 +75,20 @@ class _Web:
         if self._prices.known(found.connected.kind, config, found.model) is None:
             await asyncio.to_thread(self._prices.look_up, config, found.model, at=self._keep.now())
 
-    async def audit(self, request: asked.AuditRequest) -> list[dict[str, Any]]:
-        span: dict[str, Any] = {
-            "tenant": request.tenant,
-            "after": request.after,
-            "limit": min(request.limit, MAX_LINKS),
-        }
-        return [asdict(link) for link in await self._keep.read(lambda tx: links(tx, audit, **span))]
-
-    async def verify_audit(self, _request: asked.Nothing) -> dict[str, Any]:
-        report: Report = await self._keep.read(lambda tx: verify(every_link(tx, audit)))
-        return asdict(report) | {"ok": report.ok}
-
     async def health(self, _request: asked.Nothing) -> dict[str, Any]:
         await self._keep.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
         return {"ok": True}
 
 
 def web_edge(
-    keep: Keep, drivers: Drivers, effects: Effects, prices: Prices, verify_webhook: VerifyWebhook, *, rehearsal: bool
+    keep: Keep,
+    drivers: Drivers,
+    effects: Effects,
+    prices: Prices,
+    verify_webhook: VerifyWebhook,
+    *,
+    place: SecondPlace,
+    rehearsal: bool,
 ) -> Edge:
     """Return the edge of web's socket."""
     web = _Web(keep, drivers, prices, rehearsal=rehearsal)
@@ -123,13 +113,11 @@ def web_edge(
         "publish": route(asked.PublishRequest, web.publish),
         "decide": route(asked.DecideRequest, decide),
         "usage": route(asked.UsageRequest, _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run))),
-        "audit": route(asked.AuditRequest, web.audit),
-        "audit/verify": route(asked.Nothing, web.verify_audit),
         "webhooks/verify": route(asked.WebhookRequest, verified),
         "mail": route(asked.MailRequest, effects.mail),
         "health": route(asked.Nothing, web.health),
     }
-    return Edge(routes, effects=frozenset({"mail"}))
+    return Edge(routes | record_routes(keep, place), effects=frozenset({"mail"}), asks=True)
 
 
 def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:

@@ -1,5 +1,5 @@
 """
-The gateway's tables: keys, secrets, connections, grants, effects, usage, record.
+The gateway's tables: keys, secrets, connections, grants, effects, usage, record, signed heads.
 
 Undo: drop them all, which loses every secret. Cost: nothing, the store is empty.
 """
@@ -11,32 +11,87 @@ revision = "0001"
 down_revision = None
 
 # An audit row never changes, never goes and is never written over; REPLACE would delete without a delete trigger.
+# The one change it sees is the sealer's: it gets its number and its place in the chain, once.
+_KEPT = (
+    "position", "tenant", "at", "actor", "action", "subject", "detail", "way", "run", "request", "verdict", "policy",
+    "before", "after", "arguments", "approver", "result", "text",
+)  # fmt: skip
+_FREE = "NOT EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND seq = NEW.seq)"
+_UNSEALED = "OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.prev IS NOT NULL AND NEW.hash IS NOT NULL"
+_SEALED = " AND ".join((_UNSEALED, _FREE, *(f"NEW.{name} IS OLD.{name}" for name in _KEPT)))
+_NUMBERED = "NEW.seq IS NOT NULL OR NEW.prev IS NOT NULL OR NEW.hash IS NOT NULL"
+_THERE = "EXISTS (SELECT 1 FROM audit WHERE position = NEW.position)"
 _GUARDS = (
-    """CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit record never changes'); END""",
-    """CREATE TRIGGER audit_never_shrinks BEFORE DELETE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit record never shrinks'); END""",
-    """CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit
-    WHEN EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND seq = NEW.seq)
-    BEGIN SELECT RAISE(ABORT, 'the audit record is never replaced'); END""",
+    ("audit", "audit_never_changes", "UPDATE", f"NOT ({_SEALED})", "the audit record never changes"),
+    ("audit", "audit_never_shrinks", "DELETE", "TRUE", "the audit record never shrinks"),
+    ("audit", "audit_is_never_replaced", "INSERT", _THERE, "the audit record is never replaced"),
+    ("audit", "audit_is_numbered_later", "INSERT", _NUMBERED, "the audit record is numbered by its sealer"),
+    ("anchors", "anchors_never_change", "UPDATE", "TRUE", "a signed head never changes"),
+    ("anchors", "anchors_never_shrink", "DELETE", "TRUE", "a signed head never goes"),
+    (
+        "anchors",
+        "anchors_are_never_replaced",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM anchors WHERE tenant = NEW.tenant AND number = NEW.number)",
+        "a signed head is never replaced",
+    ),
 )
 
 
 def upgrade() -> None:
     """Make the tables."""
     op.create_table(
+        "anchors",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "number"),
+    )
+    op.create_table(
+        "anchor_heads",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("store", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "store"),
+    )
+    op.create_table(
+        "anchor_places",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("placed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "number"),
+    )
+    op.create_table(
         "audit",
+        sa.Column("position", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(length=40), nullable=False),
-        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("action", sa.String(length=80), nullable=False),
         sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("prev", sa.String(length=64), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "seq"),
+        sa.Column("way", sa.Text(), nullable=False),
+        sa.Column("run", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("approver", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=True),
+        sa.Column("prev", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("position"),
+        sa.UniqueConstraint("tenant", "seq", name="audit_one_place"),
     )
+    unsealed = sa.text("seq IS NULL")
+    op.create_index("audit_unsealed", "audit", ["position"], sqlite_where=unsealed, postgresql_where=unsealed)
     op.create_table(
         "connections",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -86,6 +141,15 @@ def upgrade() -> None:
         sa.Column("run", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "run"),
+    )
+    op.create_table(
+        "key_pairs",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("public", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "purpose"),
     )
     op.create_table(
         "secrets",
@@ -147,11 +211,16 @@ def upgrade() -> None:
     )
 
     if op.get_bind().dialect.name == "sqlite":
-        for guard in _GUARDS:
-            op.execute(guard)
+        for name, trigger, act, when, why in _GUARDS:
+            op.execute(
+                f"CREATE TRIGGER {trigger} BEFORE {act} ON {name} WHEN {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+            )
 
 
 def downgrade() -> None:
     """Drop the tables."""
-    for name in ("audit", "connections", "effects", "epochs", "secrets", "tenant_keys", "usage", "versions"):
+    for name in (
+        "anchor_heads", "anchor_places", "anchors", "audit", "connections", "effects", "epochs", "key_pairs", "secrets",
+        "tenant_keys", "usage", "versions",
+    ):  # fmt: skip
         op.drop_table(name)

@@ -11,15 +11,21 @@ revision = "0001"
 down_revision = None
 
 # An audit row never changes, never goes and is never written over; REPLACE would delete without a delete trigger.
+# The one change it sees is the sealer's: it gets its number and its place in the chain, once.
+_KEPT = (
+    "position", "tenant", "at", "actor", "action", "subject", "detail", "way", "run", "request", "verdict", "policy",
+    "before", "after", "arguments", "approver", "result", "text",
+)  # fmt: skip
+_FREE = "NOT EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND seq = NEW.seq)"
+_UNSEALED = "OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.prev IS NOT NULL AND NEW.hash IS NOT NULL"
+_SEALED = " AND ".join((_UNSEALED, _FREE, *(f"NEW.{name} IS OLD.{name}" for name in _KEPT)))
+_NUMBERED = "NEW.seq IS NOT NULL OR NEW.prev IS NOT NULL OR NEW.hash IS NOT NULL"
+_THERE = "EXISTS (SELECT 1 FROM audit WHERE position = NEW.position)"
 _GUARDS = (
-    ("audit_never_changes", "UPDATE", "TRUE", "the audit record never changes"),
-    ("audit_never_shrinks", "DELETE", "TRUE", "the audit record never shrinks"),
-    (
-        "audit_is_never_replaced",
-        "INSERT",
-        "EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND seq = NEW.seq)",
-        "the audit record is never replaced",
-    ),
+    ("audit", "audit_never_changes", "UPDATE", f"NOT ({_SEALED})", "the audit record never changes"),
+    ("audit", "audit_never_shrinks", "DELETE", "TRUE", "the audit record never shrinks"),
+    ("audit", "audit_is_never_replaced", "INSERT", _THERE, "the audit record is never replaced"),
+    ("audit", "audit_is_numbered_later", "INSERT", _NUMBERED, "the audit record is numbered by its sealer"),
 )
 
 
@@ -60,17 +66,40 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
     op.create_index("approvals_by_state", "approvals", ["state", "expires_at"], unique=False)
     op.create_table(
         "audit",
+        sa.Column("position", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(length=40), nullable=False),
-        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("action", sa.String(length=80), nullable=False),
         sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("prev", sa.String(length=64), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "seq"),
+        sa.Column("way", sa.Text(), nullable=False),
+        sa.Column("run", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("approver", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=True),
+        sa.Column("prev", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("position"),
+        sa.UniqueConstraint("tenant", "seq", name="audit_one_place"),
     )
+    unsealed = sa.text("seq IS NULL")
+    op.create_index("audit_unsealed", "audit", ["position"], sqlite_where=unsealed, postgresql_where=unsealed)
+    op.create_table(
+        "audit_texts",
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("position"),
+    )
+    op.create_index(op.f("ix_audit_texts_tenant"), "audit_texts", ["tenant"], unique=False)
     op.create_table(
         "channels",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -290,9 +319,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
         sa.PrimaryKeyConstraint("id"),
     )
     if op.get_bind().dialect.name == "sqlite":
-        for name, act, when, why in _GUARDS:
+        for name, trigger, act, when, why in _GUARDS:
             op.execute(
-                f"CREATE TRIGGER {name} BEFORE {act} ON audit WHEN {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+                f"CREATE TRIGGER {trigger} BEFORE {act} ON {name} WHEN {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
             )
 
 
@@ -313,6 +342,7 @@ def downgrade() -> None:
         "events",
         "conversations",
         "channels",
+        "audit_texts",
         "audit",
         "approvals",
         "agents",

@@ -1,0 +1,119 @@
+"""
+The sealer: it numbers what was written and chains it, per tenant, in the order it was written.
+
+One transaction takes a batch. Whoever asks for a whole record (an export, a signed head) may seal too: the
+transaction is the only writer, and each row gets its place once.
+"""
+
+import json
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, select, update
+
+from freehold.audit.chain import FACTS, Head, Link, link, start
+from freehold.store.db import Database
+
+EVERY: Final = 0.5
+"""Seconds between two looks for rows without a place."""
+BATCH: Final = 500
+"""How many rows one transaction takes; others want to write too."""
+
+
+def seal(database: Database, table: Table, *, store: str) -> int:
+    """Give all rows that wait their place and return how many that were; looking for none takes no lock."""
+    done = 0
+    while pending(database, table):
+        with database.write() as tx:
+            done += seal_batch(tx, table, store=store)
+    return done
+
+
+def pending(database: Database, table: Table) -> bool:
+    """Return whether there are rows without a place."""
+    with database.read() as tx:
+        return waits(tx, table)
+
+
+def waits(tx: Connection, table: Table) -> bool:
+    """Return whether there are rows without a place."""
+    return tx.execute(_any(table)).first() is not None
+
+
+def seal_batch(tx: Connection, table: Table, *, store: str, limit: int = BATCH) -> int:
+    """Give the first rows that wait their place inside the transaction `tx`, and return how many that were."""
+    ends: dict[str, Head] = {}
+    places: list[dict[str, Any]] = []
+    for row in tx.execute(_waiting(table), {"most": limit}):
+        before = ends.get(row.tenant) or head(tx, table, store=store, tenant=row.tenant)
+        made = link_of(row, before)
+        ends[row.tenant] = Head(store=store, tenant=made.tenant, seq=made.seq, hash=made.hash)
+        places.append({"at_position": row.position, "seq": made.seq, "prev": made.prev, "hash": made.hash})
+    if places:
+        tx.execute(_place(table), places)
+    return len(places)
+
+
+def head(tx: Connection, table: Table, *, store: str, tenant: str) -> Head:
+    """Return the end of one chain."""
+    last = tx.execute(_last(table), {"of_tenant": tenant}).first()
+    return Head(store=store, tenant=tenant, seq=last.seq, hash=last.hash) if last else start(store, tenant)
+
+
+def heads(tx: Connection, table: Table, *, store: str) -> list[Head]:
+    """Return the end of every chain of a store."""
+    ends = select(table.c.tenant, func.max(table.c.seq).label("seq")).where(table.c.seq.is_not(None))
+    last = ends.group_by(table.c.tenant).subquery()
+    where = (table.c.tenant == last.c.tenant, table.c.seq == last.c.seq)
+    rows = tx.execute(select(table.c.tenant, table.c.seq, table.c.hash).where(*where).order_by(table.c.tenant))
+    return [Head(store=store, tenant=row.tenant, seq=row.seq, hash=row.hash) for row in rows]
+
+
+def hash_at(tx: Connection, table: Table, *, tenant: str, seq: int) -> str:
+    """Return the hash of one link; empty where there is none."""
+    return str(tx.execute(_at(table), {"of_tenant": tenant, "of_seq": seq}).scalar() or "")
+
+
+def link_of(row: Row[Any], before: Head) -> Link:
+    """Return the link that `row` becomes behind `before`."""
+    told = {name: getattr(row, name) for name in ("at", "actor", "action", "subject", *FACTS)}
+    return link(before, detail=detail_of(row), **told)
+
+
+def detail_of(row: Row[Any]) -> dict[str, Any]:
+    """Return what a row tells further."""
+    try:
+        found = json.loads(row.detail)
+    except ValueError:
+        found = None
+    # Somebody changed it: its hash will say so.
+    return found if isinstance(found, dict) else {"unreadable": row.detail}
+
+
+# Put together once each: they are asked twice a second.
+
+
+@cache
+def _any(table: Table) -> Select[tuple[int]]:
+    return select(table.c.position).where(table.c.seq.is_(None)).limit(1)
+
+
+@cache
+def _waiting(table: Table) -> Select[Any]:
+    return select(table).where(table.c.seq.is_(None)).order_by(table.c.position).limit(bindparam("most"))
+
+
+@cache
+def _place(table: Table) -> Update:
+    return update(table).where(table.c.position == bindparam("at_position"), table.c.seq.is_(None))
+
+
+@cache
+def _last(table: Table) -> Select[tuple[int, str]]:
+    known = (table.c.tenant == bindparam("of_tenant"), table.c.seq.is_not(None))
+    return select(table.c.seq, table.c.hash).where(*known).order_by(table.c.seq.desc()).limit(1)
+
+
+@cache
+def _at(table: Table) -> Select[tuple[str]]:
+    return select(table.c.hash).where(table.c.tenant == bindparam("of_tenant"), table.c.seq == bindparam("of_seq"))
