@@ -13,8 +13,10 @@ from sqlalchemy import CheckConstraint, MetaData, Table
 
 import freehold.gateway
 from freehold.core.approvals import ApprovalState
+from freehold.core.ceremonies import CeremonyKind
 from freehold.core.effects import EffectState, Verdict
 from freehold.core.people import MemberState, PersonState, PlatformRole, Role, SignIn
+from freehold.core.quotas import Quota
 from freehold.core.runs import RunState, Trigger, WaitsFor
 from freehold.core.tenants import TenantState, TierSource
 from freehold.gateway.tables import Decision, UsageKind, UsageState
@@ -39,6 +41,8 @@ CODES: dict[tuple[str, str], type[StrEnum]] = {
     ("members", "state"): MemberState,
     ("invitations", "role"): Role,
     ("sessions", "way"): SignIn,
+    ("ceremonies", "kind"): CeremonyKind,
+    ("tallies", "quota"): Quota,
     ("usage", "state"): UsageState,
     ("usage", "kind"): UsageKind,
 }
