@@ -19,8 +19,10 @@ from freehold.core.agents import Agent, Spec, Version
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.ids import NewId
+from freehold.core.quotas import Quota
 from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
+from freehold.tenants.quotas import admit
 
 MAX_INSTRUCTIONS: Final = 100_000
 MAX_TOOLS: Final = 128
@@ -48,11 +50,11 @@ async def create_agent(
     Create the agent `name` with its first version and return both.
 
     Raises `Invalid` (`bad_name`, and what the gateway finds wrong: `unknown_model`, `missing_secret`,
-    `unknown_tool`) or `Conflict` (`name_taken`); then nothing was created.
+    `unknown_tool`), `Conflict` (`name_taken`) or `Denied` (`quota_exceeded`, `tier_ended`); then nothing was created.
     """
     _check_name(name)
     _check_spec(spec)
-    await in_thread(_check_free, tenancy, name)
+    await in_thread(_check_free, tenancy, name, clock.now())
     agent_id = ids("agt")
     version = Version(id=version_id(agent_id, spec), agent=agent_id, number=1, spec=spec, created_at=clock.now())
     await _publish(gateway, tenancy.tenant, version, by)
@@ -60,6 +62,7 @@ async def create_agent(
 
     def write() -> None:
         with tenancy.write() as scope:
+            admit(scope.connection, scope.tenant, Quota.AGENTS, at=clock.now())
             scope.agents.add(agent)
             scope.versions.add(version)
             _note(scope, version, at=clock.now(), by=by, action="agent.create", name=name)
@@ -126,11 +129,13 @@ def _check_spec(spec: Spec) -> None:
             )
 
 
-def _check_free(tenancy: Tenancy, name: str) -> None:
+def _check_free(tenancy: Tenancy, name: str, at: datetime) -> None:
+    """Refuse early what would be refused in the end, so that the gateway is told of nothing that comes to nothing."""
     with tenancy.read() as scope:
         try:
             scope.agents.find(name)
         except NotFound:
+            admit(scope.connection, scope.tenant, Quota.AGENTS, at=at)
             return
     raise Conflict(
         f"There is an agent {name!r} already.",

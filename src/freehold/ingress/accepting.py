@@ -20,6 +20,7 @@ from freehold.core.runs import Run, Trigger
 from freehold.runs.engine import Engine
 from freehold.runs.starting import start
 from freehold.store.scope import Scope
+from freehold.tenants.quotas import admit_message
 
 TOO_LARGE = 413
 
@@ -75,7 +76,8 @@ def accept(scope: Scope, engine: Engine, arrival: Arrival, *, limits: Limits, id
     Write down what arrived and start its run, all in the transaction of `scope`.
 
     Raises `Invalid` for a blank (`blank_message`) or an oversized (`too_large`, 413) message, `NotFound` for
-    an agent or conversation that is not there, `Conflict` (`key_reused`) for another request under a used key.
+    an agent or conversation that is not there, `Conflict` (`key_reused`) for another request under a used key,
+    `Denied` (`quota_exceeded`, `tier_ended`) where the tenant may not say more today or keep more files.
     """
     check(arrival.text, arrival.attachments, limits)
     agent = scope.agents.find(arrival.agent)
@@ -83,6 +85,8 @@ def accept(scope: Scope, engine: Engine, arrival: Arrival, *, limits: Limits, id
     if known is not None:
         message = scope.talk.message(known)
         return Accepted(message=message, run=scope.runs.get(message.run), fresh=False)
+    size = sum(int(attached["size"]) for attached in arrival.attachments)
+    admit_message(scope.connection, scope.tenant, at=clock.now(), size=size)
     conversation = _conversation(scope, arrival, agent.id, ids=ids, clock=clock)
     message_id = ids("msg")
     run = start(

@@ -9,9 +9,10 @@ from typing import Any
 from freehold.audit.database import note
 from freehold.core.approvals import Approval, ApprovalState
 from freehold.core.clock import Clock
-from freehold.core.errors import Conflict
+from freehold.core.errors import Conflict, Denied
 from freehold.core.ids import NewId
 from freehold.core.parts import Label, Origin, Part, Role
+from freehold.core.quotas import Quota
 from freehold.core.runs import Run, RunEvent, RunState, WaitsFor
 from freehold.runs.aftermath import end
 from freehold.runs.endings import Child, Done, Ending, Fail, Park, Question
@@ -19,6 +20,7 @@ from freehold.runs.engine import Engine
 from freehold.runs.resuming import resume_if_free
 from freehold.runs.starting import delegate
 from freehold.store.scope import Scope
+from freehold.tenants.quotas import admit
 
 ACTOR = "worker"
 
@@ -77,10 +79,11 @@ def _park(scope: Scope, closing: Closing, run: Run, park: Park, heard: Collectio
     scope.events.append(run.id, "run.waiting", {"waits_for": park.waits_for, "reason": park.reason}, at=now)
     for question in park.questions:
         _ask(scope, closing, parked, question)
-    for child in park.children:
-        _delegate(scope, closing, parked, child)
+    refused = [_delegate(scope, closing, parked, child) for child in park.children]
+    for started in filter(None, refused):  # once all are there: else the parent would go on before the others began
+        fail(scope, closing.engine, *started, clock=closing.clock)
     if _unheard(scope, run, heard) or park.waits_for is WaitsFor.CHILD:
-        return resume_if_free(scope, closing.engine, parked, clock=closing.clock, why="signal")
+        return resume_if_free(scope, closing.engine, scope.runs.get(run.id), clock=closing.clock, why="signal")
     return parked
 
 
@@ -120,8 +123,13 @@ def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:
     )
 
 
-def _delegate(scope: Scope, closing: Closing, run: Run, child: Child) -> None:
-    """Start the child; what it is told is made of everything its parent was shown."""
+def _delegate(scope: Scope, closing: Closing, run: Run, child: Child) -> tuple[Run, Fail] | None:
+    """
+    Start the child; what it is told is made of everything its parent was shown.
+
+    Return it, and why, if the tenant may not have one more at work: its parent is to hear that and go on.
+    """
+    refusal = _refusal(scope, closing.clock)
     label = reduce(
         Label.join,
         (part.label for part in scope.parts.of_run(run.id)),
@@ -133,6 +141,15 @@ def _delegate(scope: Scope, closing: Closing, run: Run, child: Child) -> None:
     )
     told = {"run": started.id, "call": child.call}
     scope.events.append(run.id, "child.started", told, at=closing.clock.now())
+    return None if refusal is None else (started, refusal)
+
+
+def _refusal(scope: Scope, clock: Clock) -> Fail | None:
+    try:
+        admit(scope.connection, scope.tenant, Quota.EXECUTORS, at=clock.now())
+    except Denied as error:
+        return Fail(error.code, error.message, error.remedy)
+    return None
 
 
 def _note(scope: Scope, over: Run, *, clock: Clock, by: str, detail: dict[str, Any]) -> None:

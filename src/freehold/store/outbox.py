@@ -122,6 +122,15 @@ class Idempotency:
             )
         return str(row.made)
 
+    def knows(self, place: str, key: str) -> bool:
+        """Return whether any request under `key` at `place` made something before."""
+        query = select(idempotency_table.c.made).where(
+            idempotency_table.c.tenant == self._tenant,
+            idempotency_table.c.place == place,
+            idempotency_table.c.key == key,
+        )
+        return self._connection.execute(query).first() is not None
+
     def keep(self, place: str, key: str, digest: str, made: str, *, at: datetime) -> None:
         """Remember what a request under `key` made."""
         self._connection.execute(

@@ -13,6 +13,7 @@ from freehold.ingress.accepting import Accepted, Arrival, accept, check
 from freehold.ingress.attaching import attach
 from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
+from freehold.tenants.quotas import foresee_files
 from freehold.web.state import State
 from freehold.web.views import moment
 
@@ -37,9 +38,19 @@ async def arrived(
     """Accept `arrival` with its files; once this returns all is durable, and a worker has been told."""
     if attachments:
         check(arrival.text, attachments, state.limits)
+        await in_thread(_foresee, state, tenancy, arrival, attachments)
         kept = await attach(state.files(tenancy.tenant), attachments)
         arrival = replace(arrival, attachments=kept)
     return await in_thread(_take_in, state, tenancy, arrival)
+
+
+def _foresee(state: State, tenancy: Tenancy, arrival: Arrival, attachments: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse files that there is no room for before any is kept; those of a message we know are kept already."""
+    size = sum(len(str(attached.get("content", ""))) for attached in attachments) * 3 // 4  # four letters, three bytes
+    with tenancy.read() as scope:
+        if not (arrival.key and scope.idempotency.knows(arrival.place, arrival.key)):
+            least = max(size - 2 * len(attachments), 0)  # but for padding
+            foresee_files(scope.connection, tenancy.tenant, at=state.clock.now(), size=least)
 
 
 def _take_in(state: State, tenancy: Tenancy, arrival: Arrival) -> Accepted:

@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from freehold.audit.database import note
 from freehold.core.errors import Conflict, Invalid, NotFound
+from freehold.core.quotas import Quota
 from freehold.ingress.channel import ChannelDriver
 from freehold.store.threads import in_thread
 from freehold.tenants.creating import MAX_NAME
+from freehold.tenants.quotas import admit
 from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.connections import NewConnection, made_connection
 from freehold.web.once import once
@@ -132,17 +134,19 @@ def _driver(at: Here, kind: str) -> ChannelDriver:
 
 
 def _fits(at: Here, body: NewChannel) -> str:
-    """Return the id of the agent; raise where there is none, or where the channel's name is taken."""
+    """Return the id of the agent; raise where there is none, where the name is taken or the quota used up."""
     with at.tenancy.read() as scope:
         if any(known["name"] == body.name for known in scope.channels.all()):
             raise Conflict(
                 f"There is a channel {body.name!r} already.", code="name_taken", remedy="Choose another name."
             )
+        admit(scope.connection, scope.tenant, Quota.CHANNELS, at=at.state.clock.now())
         return scope.agents.find(body.agent).id
 
 
 def _add(at: Here, channel: dict[str, Any]) -> None:
     with at.tenancy.write() as scope:
+        admit(scope.connection, scope.tenant, Quota.CHANNELS, at=at.state.clock.now())
         scope.channels.add(channel)
         note(
             scope.connection,

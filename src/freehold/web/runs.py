@@ -17,6 +17,7 @@ from freehold.runs.signalling import signal
 from freehold.runs.starting import start
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
+from freehold.tenants.quotas import admit_message
 from freehold.web import events
 from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.arriving import WEB, Traceparent, nudge
@@ -171,6 +172,7 @@ def _start(at: Here, body: NewRun, key: str, trace: str) -> Run:
         made = scope.idempotency.made("runs", key, asked) if key else None
         if made is not None:
             return scope.runs.get(made)
+        admit_message(scope.connection, scope.tenant, at=state.clock.now())  # else there would be a way past its limit
         run = start(
             scope,
             state.engine,
