@@ -1,6 +1,8 @@
 """Web for tests: the real application over a real database, with a clock to wind and runs moved by hand."""
 
 import asyncio
+import hashlib
+import json
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,12 +12,16 @@ from typing import Any, cast
 
 import httpx
 import uvicorn
+from nacl.public import PrivateKey, SealedBox
+from nacl.signing import SigningKey
 from sqlalchemy import Connection
 from starlette.testclient import TestClient
 from typing_extensions import override
 
 from freehold.app.database import open_database
-from freehold.audit.canonical import digest
+from freehold.audit.canonical import canonical, digest
+from freehold.audit.chain import Head
+from freehold.audit.heads import export_body, signed_line
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.approvals import Approval
 from freehold.core.effects import Verdict
@@ -92,6 +98,7 @@ class FakeGateway:
     decided: dict[str, bool] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
     signed: bool = True
+    signing: SigningKey = field(default_factory=SigningKey.generate)
 
     async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
         self.secrets[tenant, name] = self.secrets.get((tenant, name), 0) + 1
@@ -131,8 +138,43 @@ class FakeGateway:
     async def usage(self, tenant: str | None, *, run: str | None = None) -> dict[str, Any]:
         return {"rows": [], "kinds": {}, "total": {"count": 1, "tokens_in": 3, "tokens_out": 2}}
 
-    async def audit(self, tenant: str | None, *, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:
+    async def audit(
+        self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
+    ) -> list[dict[str, Any]]:
         return []
+
+    async def audit_lines(self, tenant: str | None, *, after: int, until: int, limit: int) -> list[dict[str, Any]]:
+        return []
+
+    async def audit_head(self, tenant: str | None, *, stores: Any, heads: Any, every: bool = False) -> dict[str, Any]:
+        ends = [{"store": "database", **head} for head in heads]
+        whose = "*" if every else tenant or ""
+        body = export_body(
+            at=0,
+            tenant=whose,
+            stores=stores,
+            heads=[Head(**end) for end in ends],
+            anchor=None,
+            key=self.signing.verify_key.encode().hex(),
+            faults=[],
+        )
+        return {"line": signed_line(body, self.signing.sign(canonical(body)).signature.hex()), "heads": []}
+
+    async def audit_known(self) -> dict[str, Any]:
+        return {"at": None, "heads": []}
+
+    async def audit_anchor(self, *, heads: Any, seen: Any, accepted: str = "") -> dict[str, Any]:
+        return {"number": 1, "at": 0, "line": "", "faults": [], "place": "", "missing_since": None}
+
+    async def audit_key(self) -> str:
+        return self.signing.verify_key.encode().hex()
+
+    async def tenant_key(self, tenant: str | None) -> str:
+        return PrivateKey(hashlib.sha256(f"{tenant}".encode()).digest()).public_key.encode().hex()
+
+    async def open_texts(self, tenant: str | None, sealed: list[bytes]) -> list[dict[str, Any]]:
+        opener = SealedBox(PrivateKey(hashlib.sha256(f"{tenant}".encode()).digest()))
+        return [json.loads(opener.decrypt(box)) for box in sealed]
 
     async def verify_audit(self) -> dict[str, Any]:
         return {"ok": True, "count": 0, "heads": [], "faults": []}
@@ -159,7 +201,7 @@ class Web:
         with self.state.store.write() as platform:
             return creating.create(platform, slug=slug, name="", by="operator", ids=self.state.ids, clock=self.clock)
 
-    def key(self, tenant: Tenant | None, *scopes: str) -> str:
+    def key(self, tenant: Tenant | None, *scopes: str, **bound: Any) -> str:
         with self.state.store.write() as platform:
             return keys.create(
                 platform,
@@ -170,6 +212,7 @@ class Web:
                 seal=Seal(SEAL),
                 ids=self.state.ids,
                 clock=self.clock,
+                **bound,
             )[1]
 
     def agent(self, tenant: Tenant, name: str = "helper", **tools: Verdict) -> Agent:

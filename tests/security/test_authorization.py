@@ -1,213 +1,257 @@
 """
-Who may ask for what: every route of the description, asked by everybody.
+Who may ask for what: every route of the description, asked by everybody, for what is theirs, foreign and missing.
 
-A route that is added later is walked too; one that names no scope fails here.
+What should happen is worked out here from a route's scope and the table of roles alone. Whoever is let in gets as far
+as the route's own function, and not into it, so that the walk changes nothing. A route that is added later is walked
+too. Sandboxes are not in it: they have no key, no network and no socket of web's.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
 
+import httpx
 import pytest
-from starlette.testclient import TestClient
+from fastapi import FastAPI
+from starlette.responses import Response
 
-from freehold.core.tenants import Tenant
-from freehold.tenants.keys import LEVELS, NOUNS, mint
+from freehold.core.access import AGENT_NOUNS, LEVELS, NOUNS, PLATFORM_NOUNS, ROLES, ROUTES
+from freehold.core.people import MemberState, PlatformRole, Role
+from freehold.core.tenants import Tenant, TenantState
+from freehold.tenants.keys import mint
 from freehold.web.building import build
-from tests.webs import Web, bearer, client, made
+from tests import crowd
+from tests.webs import ADDRESS, OPERATOR, Web, bearer, made
 
 METHODS = ("get", "post", "put", "patch", "delete")
-OPEN = {("get", "/healthz"), ("post", "/hooks/{channel}")}
-OUTSIDE_TENANTS = {("post", "/v1/chat/completions"), ("get", "/v1/models"), ("get", "/api/v1/tenants")}
-BODIES: dict[str, dict[str, Any]] = {
-    "/api/v1/tenants": {"slug": "fresh"},
-    "/api/v1/tenants/{tenant}/agents": {"name": "fresh", "model": "rehearsal"},
-    "/api/v1/tenants/{tenant}/agents/{agent}/versions": {"model": "rehearsal"},
-    "/api/v1/tenants/{tenant}/agents/{agent}/messages": {"text": "hello"},
-    "/api/v1/tenants/{tenant}/runs": {"agent": "helper", "input": "hello"},
-    "/api/v1/tenants/{tenant}/runs/{run}/signal": {"name": "go"},
-    "/api/v1/tenants/{tenant}/approvals/{approval}/approve": {"hash": "a" * 64},
-    "/api/v1/tenants/{tenant}/approvals/{approval}/deny": {"hash": "a" * 64},
-    "/api/v1/tenants/{tenant}/secrets": {"name": "s", "value": "v"},
-    "/api/v1/secrets": {"name": "s", "value": "v"},
-    "/api/v1/tenants/{tenant}/connections": {"kind": "openai", "name": "c"},
-    "/api/v1/connections": {"kind": "openai", "name": "c"},
-    "/api/v1/tenants/{tenant}/channels": {"kind": "webhook", "name": "c", "agent": "helper", "secret": "s"},
-    "/api/v1/tenants/{tenant}/keys": {"scopes": ["runs:read"]},
-    "/api/v1/keys": {"scopes": ["runs:read"]},
-    "/v1/chat/completions": {"model": "acme/helper", "messages": [{"role": "user", "content": "hello"}]},
-}
+REACHED = 299
+"""Told by a route's function in its place: the caller was let in."""
+INVALID = 422
+"""The caller was let in, and their body read: it is looked at last."""
+PLACES = {"own": "acme", "foreign": "other", "suspended": "paused", "missing": "nowhere"}
+"""The tenants that are asked for, by what they are to most who ask."""
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True)
+class Route:
     method: str
     path: str
     scope: str
     security: list[Any]
 
-    def at(self, tenant: str, **ids: str) -> str:
-        names = {"agent": "helper", "run": "run_none", "message": "msg_none", "approval": "apr_none"} | ids
-        rest = {"name": "none", "key": "key_none", "channel": "chn_none", "conversation": "cnv_none"}
-        return self.path.format(tenant=tenant, **names | {name: it for name, it in rest.items() if name not in names})
-
     @property
     def of_tenant(self) -> bool:
         return "{tenant}" in self.path
 
-
-def routes(web: Web) -> list[Route]:
-    found = []
-    for path, operations in build(web.state).openapi()["paths"].items():
-        for method in METHODS:
-            if method in operations:
-                said = operations[method]
-                found.append(Route(method, path, said.get("x-scope", ""), said.get("security", [])))
-    return found
+    def at(self, place: str) -> str:
+        names = {part[1:-1] for part in self.path.split("/") if part.startswith("{")}
+        return self.path.format(**dict.fromkeys(names, "none") | {"tenant": PLACES[place]})
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Web:
-    return made(tmp_path)
+@dataclass(frozen=True)
+class Asker:
+    """Somebody who asks, and what they should be able to do, by the slug of the tenant."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    platform: frozenset[str] = frozenset()
+    within: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    is_person: bool = False
+    known: bool = True
 
 
-@pytest.fixture
+def covered(held: frozenset[str], scope: str) -> bool:
+    noun, _, level = scope.partition(":")
+    return "*" in held or any(f"{noun}:{higher}" in held for higher in LEVELS[LEVELS.index(level) :])
+
+
+def allowed(asker: Asker, scope: str, tenant: str) -> bool:
+    noun = scope.partition(":")[0]
+    if noun == "self":
+        return asker.is_person
+    local = frozenset() if noun in PLATFORM_NOUNS else asker.within.get(tenant, frozenset())
+    return covered(asker.platform, scope) or covered(local, scope)
+
+
+def expected(asker: Asker, route: Route, place: str) -> int:
+    """Return the status that asker should get: REACHED for whoever is let in."""
+    tenant = PLACES[place]
+    sees = place != "missing" and (bool(asker.platform) or tenant in asker.within)
+    if route.scope == "none":
+        return REACHED
+    if not asker.known:
+        return 401
+    if route.of_tenant:
+        return 404 if not sees else REACHED if allowed(asker, route.scope, tenant) else 403
+    return REACHED if any(allowed(asker, route.scope, within) for within in ("", *asker.within)) else 403
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Web:
+    return made(tmp_path_factory.mktemp("matrix"))
+
+
+@pytest.fixture(scope="module")
 def acme(web: Web) -> Tenant:
     tenant = web.tenant("acme")
     web.agent(tenant)
     return tenant
 
 
+@pytest.fixture(scope="module")
+def other(web: Web) -> Tenant:
+    tenant = web.tenant("other")
+    web.agent(tenant)
+    return tenant
+
+
+@pytest.fixture(scope="module")
+def paused(web: Web) -> Tenant:
+    tenant = web.tenant("paused")
+    with web.state.store.write() as platform:
+        platform.tenants.save(replace(tenant, state=TenantState.SUSPENDED))
+    return tenant
+
+
+@pytest.fixture(scope="module")
+def app(web: Web) -> FastAPI:
+    return build(web.state)
+
+
+@pytest.fixture(scope="module")
+def routes(app: FastAPI) -> list[Route]:
+    described = app.openapi()["paths"].items()
+    found = [(method, path, said[method]) for path, said in described for method in METHODS if method in said]
+    return [Route(method, path, of.get("x-scope", ""), of.get("security", [])) for method, path, of in found]
+
+
 @pytest.fixture
-def asking(web: Web, acme: Tenant) -> Iterator[TestClient]:
-    with client(web, None) as nobody:
-        yield nobody
+async def asking(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{ADDRESS}") as client:
+        yield client
 
 
-def ask(asking: TestClient, route: Route, path: str, key: str | None = None) -> Any:
-    headers = {} if key is None else bearer(key)
-    body = BODIES.get(route.path) if route.method == "post" else None
-    return asking.request(route.method, path, headers=headers, json=body)
+@pytest.fixture
+def stopping_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every route's function say that it was reached, and do nothing else."""
+
+    async def reached(**_: Any) -> Response:
+        return Response(status_code=REACHED)
+
+    monkeypatch.setattr("fastapi.routing.run_endpoint_function", reached)
 
 
-def test_every_route_says_which_scope_it_needs(web: Web) -> None:
-    known = {f"{noun}:{level}" for noun in NOUNS for level in LEVELS}
-    for route in routes(web):
-        if (route.method, route.path) in OPEN:
-            assert (route.scope, route.security) == ("none", [])
+@pytest.fixture(scope="module")
+def askers(web: Web, acme: Tenant, other: Tenant, paused: Tenant) -> dict[str, Asker]:
+    found = nobodies() | members(web, acme) | of_the_platform(web)
+    found["foreign owner"] = person(web, other, Role.OWNER)
+    found["owner of a suspended tenant"] = person(web, paused, Role.OWNER)
+    found["viewer of a suspended tenant"] = person(web, paused, Role.VIEWER)
+    found["foreign key"] = Asker(bearer(web.key(other)), within={"other": frozenset({"*"})})
+    found["tenant's key"] = Asker(bearer(web.key(acme)), within={"acme": frozenset({"*"})})
+    return found
+
+
+def nobodies() -> dict[str, Asker]:
+    wrong = {"nonsense": "nonsense", "key that is not ours": mint("key_1"), "blank key": ""}
+    found = {name: Asker(bearer(key), known=False) for name, key in wrong.items()}
+    found["stale session"] = Asker({"Cookie": "__Host-freehold=gone", "Origin": f"http://{ADDRESS}"}, known=False)
+    return found | {"anonymous": Asker(known=False)}
+
+
+def members(web: Web, acme: Tenant) -> dict[str, Asker]:
+    found = {role.value: person(web, acme, role) for role in Role}
+    suspended = crowd.member(web, acme, Role.OWNER, state=MemberState.SUSPENDED)
+    found["suspended member"] = Asker(crowd.signed_in(web, suspended), is_person=True)
+    found["nobody's member"] = Asker(crowd.signed_in(web, crowd.person(web)), is_person=True)
+    return found
+
+
+def person(web: Web, tenant: Tenant, role: Role) -> Asker:
+    headers = crowd.signed_in(web, crowd.member(web, tenant, role))
+    return Asker(headers, within={tenant.slug: ROLES[role]}, is_person=True)
+
+
+def of_the_platform(web: Web) -> dict[str, Asker]:
+    found = {"operator's key file": Asker(bearer(OPERATOR), platform=frozenset({"*"}))}
+    found["platform's key"] = Asker(bearer(web.key(None, "runs:read")), platform=frozenset({"runs:read"}))
+    for role in PlatformRole:
+        headers = crowd.signed_in(web, crowd.person(web, platform_role=role))
+        found[role.value] = Asker(headers, platform=ROLES[role], is_person=True)
+    return found
+
+
+async def ask(asking: httpx.AsyncClient, route: Route, path: str, headers: dict[str, str]) -> httpx.Response:
+    asking.cookies.clear()
+    body: dict[str, Any] | None = {} if route.method in {"post", "put", "patch"} else None
+    return await asking.request(route.method, path, headers=headers, json=body)
+
+
+def verdict(answer: httpx.Response) -> int:
+    return REACHED if answer.status_code == INVALID else answer.status_code
+
+
+async def walk(asking: httpx.AsyncClient, routes: list[Route], who: str, asker: Asker) -> list[str]:
+    """Return where the application and the table of roles are of two minds."""
+    wrong = []
+    for route, place in product(routes, PLACES):
+        if place == "own" or route.of_tenant:
+            answer = await ask(asking, route, route.at(place), asker.headers)
+            if verdict(answer) != expected(asker, route, place):
+                told = f"{answer.status_code}, not {expected(asker, route, place)}: {answer.text[:80]}"
+                wrong.append(f"{who}: {route.method} {route.at(place)} {route.scope} {told}")
+    return wrong
+
+
+def test_every_route_says_which_scope_it_needs(routes: list[Route]) -> None:
+    known = {f"{noun}:{level}" for noun in NOUNS for level in LEVELS} | {"self:read", "self:write"}
+    for route in routes:
+        if route.scope == "none":
+            assert route.security == [], route
         else:
             assert route.scope in known, route
-            assert route.security == [{"key": []}], route
+            names = [*route.security[0], *(route.security[1] if len(route.security) > 1 else {})]
+            assert names == (["session"] if route.scope.startswith("self:") else ["key", "session"]), route
 
 
-def test_every_route_that_takes_a_body_is_walked_with_one(web: Web) -> None:
-    posts = {route.path for route in routes(web) if route.method == "post" and (route.method, route.path) not in OPEN}
-    assert posts - BODIES.keys() == {"/api/v1/tenants/{tenant}/runs/{run}/cancel"}
+def test_every_route_is_in_the_table(routes: list[Route]) -> None:
+    served = {(route.method.upper(), route.path): route.scope for route in routes}
+    assert served.items() <= ROUTES.items()
 
 
-def test_the_served_description_is_the_applications(web: Web, asking: TestClient) -> None:
-    told = asking.get("/api/openapi.json").json()
-    assert told["openapi"].startswith("3.1")
-    assert told["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+def test_only_few_things_are_for_everybody(routes: list[Route]) -> None:
+    open_to_all = {route.path for route in routes if route.scope == "none"}
+    ways_in = {path for path in open_to_all if path.startswith(("/api/v1/login", "/api/v1/claim", "/hooks/"))}
+    assert open_to_all - ways_in <= {"/healthz", "/api/v1/audit/key"}
 
 
-@pytest.mark.parametrize("key", [None, "", "nonsense", mint("key_1")], ids=["none", "blank", "nonsense", "not ours"])
-def test_nobody_gets_in_without_a_key_in_force(web: Web, asking: TestClient, key: str | None) -> None:
-    for route in routes(web):
-        if (route.method, route.path) not in OPEN:
-            answer = ask(asking, route, route.at("acme"), key)
-            assert answer.status_code == 401, route
-            assert answer.headers["www-authenticate"] == "Bearer"
+@pytest.mark.usefixtures("stopping_short")
+async def test_everybody_is_let_in_where_the_table_says_and_nowhere_else(
+    asking: httpx.AsyncClient, routes: list[Route], askers: dict[str, Asker]
+) -> None:
+    wrong = [line for who, asker in askers.items() for line in await walk(asking, routes, who, asker)]
+    assert wrong == []
 
 
-def test_what_is_foreign_answers_byte_for_byte_like_what_is_missing(web: Web, asking: TestClient) -> None:
-    stranger = web.key(web.tenant("other"))
-    for route in routes(web):
-        if route.of_tenant:
-            foreign = ask(asking, route, route.at("acme"), stranger)
-            missing = ask(asking, route, route.at("nowhere"), stranger)
-            assert foreign.status_code == 404, route
-            assert foreign.content == missing.content, route
-            assert foreign.headers == missing.headers, route
+@pytest.mark.usefixtures("stopping_short")
+async def test_a_key_opens_what_its_scope_covers_and_nothing_else(
+    asking: httpx.AsyncClient, routes: list[Route], web: Web, acme: Tenant
+) -> None:
+    wrong = []
+    for noun, level in product(NOUNS, LEVELS):
+        scope = f"{noun}:{level}"
+        asker = Asker(bearer(web.key(acme, scope)), within={"acme": frozenset({scope})})
+        near = [route for route in routes if route.scope.partition(":")[0] == noun or level == "admin"]
+        wrong += await walk(asking, near, f"key with {scope}", asker)
+    assert wrong == []
 
 
-def test_a_foreign_model_answers_like_a_missing_one(web: Web, asking: TestClient) -> None:
-    stranger = web.key(web.tenant("other"))
-    said = {"messages": [{"role": "user", "content": "hello"}]}
-    models = ("acme/helper", "nope/helper", "acme/nobody")
-    answers = [
-        asking.post("/v1/chat/completions", headers=bearer(stranger), json=said | {"model": model}) for model in models
-    ]
-    assert {answer.status_code for answer in answers} == {404}
-    assert (
-        len(
-            {
-                answer.text.replace(model, "")
-                for answer, model in zip(answers, ["acme/helper", "nope/helper", "acme/nobody"], strict=True)
-            }
-        )
-        == 1
-    )
-
-
-def test_a_key_without_the_scope_is_refused(web: Web, asking: TestClient, acme: Tenant) -> None:
-    for route in routes(web):
-        if (route.method, route.path) in OPEN:
-            continue
-        others = [f"{noun}:admin" for noun in NOUNS if noun != route.scope.partition(":")[0]]
-        answer = ask(asking, route, route.at("acme"), web.key(acme, *others))
-        assert answer.status_code == 403, route
-
-
-def test_reading_does_not_let_write(web: Web, asking: TestClient, acme: Tenant) -> None:
-    reader = web.key(acme, *(f"{noun}:read" for noun in NOUNS))
-    for route in routes(web):
-        if (route.method, route.path) not in OPEN and not route.scope.endswith(":read"):
-            assert ask(asking, route, route.at("acme"), reader).status_code == 403, route
-
-
-def test_a_tenants_key_does_nothing_to_the_platform(web: Web, asking: TestClient, acme: Tenant) -> None:
-    owner = web.key(acme)
-    for route in routes(web):
-        outside = (route.method, route.path) in OPEN | OUTSIDE_TENANTS
-        if not route.of_tenant and not outside:
-            answer = ask(asking, route, route.at("acme"), owner)
-            assert (answer.status_code, answer.json()["code"]) == (403, "not_operator"), route
-
-
-def test_a_tenant_sees_itself_alone(web: Web, asking: TestClient, acme: Tenant) -> None:
-    other = web.tenant("other")
-    web.agent(other, "spy")
-    owner = bearer(web.key(acme))
-    assert [tenant["slug"] for tenant in asking.get("/api/v1/tenants", headers=owner).json()["items"]] == ["acme"]
-    assert [model["id"] for model in asking.get("/v1/models", headers=owner).json()["data"]] == ["acme/helper"]
-
-
-def test_the_right_key_is_never_told_it_may_not(web: Web, asking: TestClient, acme: Tenant) -> None:
-    for route in routes(web):
-        if route.of_tenant:
-            answer = ask(asking, route, route.at("acme"), web.key(acme, route.scope, "runs:read"))
-            assert answer.status_code not in {401, 403, 500}, (route, answer.text)
-
-
-def test_what_is_foreign_inside_a_tenant_is_missing_there(web: Web, asking: TestClient, acme: Tenant) -> None:
-    """A run of another tenant under one's own address: the id is right, the tenant is not."""
-    other = web.tenant("other")
-    web.agent(other)
-    theirs = asking.post(
-        "/api/v1/tenants/other/runs", headers=bearer(web.key(other)), json={"agent": "helper", "input": "x"}
-    ).json()["id"]
-    owner = bearer(web.key(acme))
-    foreign = asking.get(f"/api/v1/tenants/acme/runs/{theirs}", headers=owner)
-    missing = asking.get("/api/v1/tenants/acme/runs/run_none", headers=owner)
-    assert (foreign.status_code, foreign.content) == (404, missing.content)
-    assert asking.post(f"/api/v1/tenants/acme/runs/{theirs}/cancel", headers=owner).content == missing.content
-
-
-def test_a_bug_is_told_without_its_inner_text(web: Web, asking: TestClient, acme: Tenant) -> None:
-    async def broken(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("sk-secret-in-a-message")
-
-    web.gateway.usage = broken  # type: ignore[method-assign]
-    answer = asking.get("/api/v1/tenants/acme/usage", headers=bearer(web.key(acme)))
-    assert (answer.status_code, answer.json()["code"]) == (500, "bug")
-    assert "sk-secret" not in answer.text
+@pytest.mark.usefixtures("stopping_short")
+async def test_a_key_for_one_agent_opens_what_is_about_agents_alone(
+    asking: httpx.AsyncClient, routes: list[Route], web: Web, acme: Tenant
+) -> None:
+    agent = web.agent(acme, "bound")
+    scopes = {f"{noun}:{level}" for noun, level in product(AGENT_NOUNS, LEVELS)}
+    key = web.key(acme, *scopes, agent=agent.id)
+    assert await walk(asking, routes, "agent's key", Asker(bearer(key), within={"acme": frozenset(scopes)})) == []
