@@ -5,13 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from freehold.core.approvals import Approval, ApprovalState
-from freehold.core.errors import BadTransition, Conflict
-from freehold.runs.deciding import decide
-from freehold.store.scope import Tenancy
-from freehold.store.threads import in_thread
+from freehold.core.approvals import ApprovalState
 from freehold.web.access import Here, InTenant
-from freehold.web.arriving import nudge
+from freehold.web.deciding import approval_of, decide_about
 from freehold.web.views import ApprovalView, Asked, Listed
 
 router = APIRouter(prefix="/tenants/{tenant}/approvals", tags=["approvals"])
@@ -38,7 +34,7 @@ def list_approvals(
 @router.get("/{approval}")
 def show_approval(at: InTenant, approval: ApprovalId) -> ApprovalView:
     """Return one approval: what is asked, and the hash that a decision must name."""
-    return ApprovalView.of(_get(at.tenancy, approval))
+    return ApprovalView.of(approval_of(at.tenancy, approval))
 
 
 @router.post("/{approval}/approve")
@@ -54,46 +50,4 @@ async def deny(at: InTenant, approval: ApprovalId, body: Decision) -> ApprovalVi
 
 
 async def _decide(at: Here, approval: str, shown: str, *, approve: bool) -> ApprovalView:
-    """
-    Decide at the gateway first, which alone can let the effect happen, then in the database.
-
-    If we die in between, the gateway has decided and our row has not: the next decision finds it so and writes
-    the row. The gateway's decision stands whatever the row says then.
-    """
-    found = await in_thread(_get, at.tenancy, approval)
-    if found.state is not ApprovalState.ASKED:
-        raise BadTransition("approval", found.state, "be decided again")
-    if found.hash != shown:
-        raise Conflict(
-            "What you decide about is not what stands there now.",
-            code="stale_hash",
-            remedy="Look at the approval again and decide with the hash it shows.",
-        )
-    try:
-        await at.state.gateway.decide(
-            tenant=at.tenant.id, key=found.key, hash=shown, approve=approve, by=at.caller.actor
-        )
-    except Conflict as error:
-        if error.code != "already_decided":
-            raise
-    return ApprovalView.of(await in_thread(_write, at, approval, shown, approve=approve))
-
-
-def _write(at: Here, approval: str, shown: str, *, approve: bool) -> Approval:
-    with at.tenancy.write() as scope:
-        decided = decide(
-            scope,
-            at.state.engine,
-            approval=approval,
-            approve=approve,
-            hash=shown,
-            by=at.caller.actor,
-            clock=at.state.clock,
-        )
-    nudge(at.state)
-    return decided
-
-
-def _get(tenancy: Tenancy, approval: str) -> Approval:
-    with tenancy.read() as scope:
-        return scope.approvals.get(approval)
+    return ApprovalView.of(await decide_about(at.state, at.tenancy, at.caller, approval, shown=shown, approve=approve))
