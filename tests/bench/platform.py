@@ -24,7 +24,7 @@ def measure(folder: Path) -> list[Figure]:
 
 
 def _turns(api: httpx.Client) -> list[Figure]:
-    _settle(api, "turns")
+    settle(api, "turns")
     spent = [_say(api, "turns") for _ in range(WARM_UP + TURNS)][WARM_UP:]
     return [
         figure("turn: message in to reply out, p50", percentile(spent, 50), "ms", TURNS, goal=60),
@@ -36,7 +36,7 @@ def _newcomers(api: httpx.Client) -> list[Figure]:
     spent = []
     for number in range(NEWCOMERS):
         began = time.perf_counter()
-        _settle(api, f"new{number}")
+        settle(api, f"new{number}")
         _say(api, f"new{number}")
         spent.append((time.perf_counter() - began) * 1000)
     return [
@@ -70,7 +70,8 @@ def _many(api: httpx.Client, platform: LocalPlatform) -> list[Figure]:
     ]
 
 
-def _settle(api: httpx.Client, tenant: str) -> None:
+def settle(api: httpx.Client, tenant: str) -> None:
+    """Make a tenant with an agent."""
     _post(api, "tenants", {"slug": tenant})
     _post(api, f"tenants/{tenant}/agents", {"name": "ada", "model": "rehearsal", "tools": {}})
 
