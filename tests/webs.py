@@ -135,7 +135,7 @@ class FakeGateway:
             raise Conflict("It was decided.", code="already_decided")
         self.decided[key] = approve
 
-    async def usage(self, tenant: str | None, *, run: str | None = None) -> dict[str, Any]:
+    async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
         return {"rows": [], "kinds": {}, "total": {"count": 1, "tokens_in": 3, "tokens_out": 2}}
 
     async def audit(

@@ -52,10 +52,15 @@ def sandbox(tx: Tx, keep: Keep, intent: Intent, *, sandbox: str, wakes: int, awa
     end(tx, keep, tenant=intent.tenant, usage_id=made, state=UsageState.CLOSED, **counts)
 
 
-def told(tx: Tx, *, tenant: str | None, run: str | None = None) -> dict[str, Any]:
-    """Return the newest rows of `tenant` (none: of all) and the sums over all of them, by kind and together."""
+def told(tx: Tx, *, tenant: str | None, run: str | None = None, since: int = 0) -> dict[str, Any]:
+    """
+    Return the newest rows of `tenant` (none: of all) and the sums over all of them, by kind and together.
+
+    `since` leaves out what began before that moment, in milliseconds.
+    """
     where = [usage.c.tenant == tenant] if tenant is not None else []
     where += [usage.c.run == run] if run is not None else []
+    where += [usage.c.opened_at >= since] if since else []
     rows = tx.execute(select(usage).where(*where).order_by(usage.c.opened_at.desc(), usage.c.id.desc()).limit(MAX_ROWS))
     found = [row._asdict() for row in rows]
     sums = [func.coalesce(func.sum(usage.c[name]), 0).label(name) for name in _SUMMED]

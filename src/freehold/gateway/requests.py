@@ -106,9 +106,10 @@ class DecideRequest(msgspec.Struct, kw_only=True):
 
 
 class UsageRequest(TenantRequest, kw_only=True):
-    """A question about usage."""
+    """A question about usage, from the moment `since` (milliseconds) on."""
 
     run: str | None = None
+    since: int = 0
 
 
 class AuditRequest(TenantRequest, kw_only=True):

@@ -1,6 +1,7 @@
 """A new tenant: a row, and nothing else until somebody uses it."""
 
 import re
+from dataclasses import asdict
 from typing import Final
 
 from freehold.audit.database import note
@@ -9,6 +10,7 @@ from freehold.core.errors import Invalid
 from freehold.core.ids import NewId
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
+from freehold.tenants.tiers import Terms
 
 RESERVED: Final = frozenset(
     {
@@ -21,6 +23,7 @@ RESERVED: Final = frozenset(
 """Slugs that are, or may become, parts of addresses of the platform's own."""
 
 MAX_NAME: Final = 200
+NO_LIMITS: Final = Terms(tier="sovereign")
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
 
 
@@ -40,9 +43,21 @@ def good_slug(slug: str) -> str:
 
 
 def create(
-    platform: Platform, *, slug: str, name: str, by: str, ids: NewId, clock: Clock, public_key: str = ""
+    platform: Platform,
+    *,
+    slug: str,
+    name: str,
+    by: str,
+    ids: NewId,
+    clock: Clock,
+    public_key: str = "",
+    terms: Terms = NO_LIMITS,
 ) -> Tenant:
-    """Write down a new tenant, a draft, and return it; a slug that is taken is a `Conflict` (`slug_taken`)."""
+    """
+    Write down a new tenant, a draft that begins with `terms`, and return it.
+
+    A slug that is taken is a `Conflict` (`slug_taken`).
+    """
     if len(name) > MAX_NAME:
         raise Invalid(f"A tenant's name has at most {MAX_NAME} characters.", remedy="Choose a shorter name.")
     tenant = Tenant(
@@ -52,6 +67,7 @@ def create(
         uid=platform.tenants.next_uid(),
         created_at=clock.now(),
         public_key=public_key,
+        **asdict(terms),
     )
     platform.tenants.add(tenant)
     for chain in (None, tenant.id):

@@ -8,7 +8,7 @@ Nothing is ever taken away: a tenant that has more than its tier allows keeps it
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -142,12 +142,22 @@ def report(connection: Connection, tenant: str, *, at: datetime) -> list[Use]:
 
 
 def today(time_zone: str, at: datetime) -> str:
-    """Return the day it is in a time zone, as `2026-11-21`; where this machine does not know the zone, in UTC."""
+    """Return the day it is in a time zone, as `2026-11-21`."""
+    return at.astimezone(_zone(time_zone)).date().isoformat()
+
+
+def month_of(time_zone: str, at: datetime) -> datetime:
+    """Return when the calendar month began, in a time zone."""
+    local = at.astimezone(_zone(time_zone))
+    return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a time zone; UTC where this machine does not know it: nobody is turned away for want of a zone."""
     try:
-        zone = ZoneInfo(time_zone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        return at.astimezone(UTC).date().isoformat()
-    return at.astimezone(zone).date().isoformat()
+        return UTC
 
 
 def _fits(now: Standing, total: int, size: int) -> None:

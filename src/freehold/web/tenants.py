@@ -7,6 +7,7 @@ from freehold.audit.canonical import digest
 from freehold.core.tenants import Tenant
 from freehold.store.outbox import Idempotency
 from freehold.tenants.creating import create
+from freehold.tenants.tiers import terms
 from freehold.web.access import IdempotencyKey, InTenant, Operator, TheCaller, TheState
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.views import Asked, Listed, Moment
@@ -20,6 +21,8 @@ class NewTenant(Asked):
 
     slug: str
     name: str = ""
+    trial: bool = False
+    """Whether it is a trial: a tier for some days."""
 
 
 class TenantView(BaseModel):
@@ -30,6 +33,11 @@ class TenantView(BaseModel):
     name: str
     state: str
     created_at: Moment
+    tier: str
+    tier_until: Moment | None
+    """When what was paid for, or tried, ends; none: it does not."""
+    tier_source: str
+    """operator, trial or billing."""
 
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantView":
@@ -45,7 +53,16 @@ def create_tenant(caller: Operator, state: TheState, body: NewTenant, key: Idemp
         made = asked.made(PLACE, key, digest(body.plain())) if key else None
         if made is not None:
             return TenantView.of(platform.tenants.find(made))
-        tenant = create(platform, slug=body.slug, name=body.name, by=caller.actor, ids=state.ids, clock=state.clock)
+        begins = terms(platform, default=state.settings.default_tier, on_trial=body.trial, at=state.clock.now())
+        tenant = create(
+            platform,
+            slug=body.slug,
+            name=body.name,
+            by=caller.actor,
+            ids=state.ids,
+            clock=state.clock,
+            terms=begins,
+        )
         if key:
             asked.keep(PLACE, key, digest(body.plain()), tenant.id, at=state.clock.now())
         return TenantView.of(tenant)
