@@ -26,6 +26,7 @@ _OUTSIDE = frozenset({"FREEHOLD_CONFIG", "FREEHOLD_URL", "FREEHOLD_KEY"})
 
 SECRETS: Mapping[str, frozenset[str]] = {
     "smtp_url": frozenset({"gateway"}),
+    "oidc_client_secret": frozenset({"gateway"}),
     "database": frozenset({"web", "worker"}),
     "operator_key_hash": frozenset({"web"}),
     "key_seal": frozenset({"web"}),
@@ -107,6 +108,27 @@ class Settings(BaseSettings):
     mail_from: str = "freehold@localhost"
     """Who mail comes from."""
 
+    oidc_issuer: str = ""
+    """The provider people sign in with, as it calls itself, such as `https://id.example.com`; empty for none."""
+
+    oidc_client_id: str = ""
+    """What that provider calls this platform."""
+
+    oidc_client_secret: str = ""
+    """What proves this platform to the provider; empty for the platform's secret `oidc`, or for none."""
+
+    oidc_name: str = "single sign-on"
+    """What the button for it says: the name people know the provider by."""
+
+    oidc_groups: str = ""
+    """What groups make of people: `GROUP=operator`, `=auditor` or `=TENANT:ROLE`, with commas between."""
+
+    oidc_groups_claim: str = "groups"
+    """Where the provider tells the groups."""
+
+    oidc_trust_email: bool = False
+    """Whether addresses count as verified where the provider does not say: only if its users cannot set them."""
+
     rehearsal: bool = False
     """Whether tenants may use the built-in rehearsal model, which is no model."""
 
@@ -118,6 +140,9 @@ class Settings(BaseSettings):
 
     tenant_slots: int = Field(default=8, gt=0)
     """How many runs of one tenant go on at once; the rest queue."""
+
+    default_tier: str = "sovereign"
+    """Tier of a new tenant. Without limits by default: who hosts for themselves has none until they set some."""
 
     message_bytes: int = Field(default=262_144, gt=0)
     """Longest message that is accepted, in bytes."""

@@ -27,6 +27,7 @@ from freehold.core.clock import Clock
 from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.webhook import Webhook, verifier
+from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.drivers.model.openai.driver import OpenAiModels
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.gateway import mending
@@ -34,6 +35,7 @@ from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
+from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.listening import alone, listen
 from freehold.gateway.models import Models
@@ -79,6 +81,14 @@ def open_store(settings: Settings, clock: Clock) -> Keep:
     return keep
 
 
+def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
+    """Return the provider that people sign in with, if one is stated."""
+    if not settings.oidc_issuer:
+        return None
+    claim, trust = settings.oidc_groups_claim, settings.oidc_trust_email
+    return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, clock, groups=claim, trust=trust)
+
+
 @asynccontextmanager
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
@@ -100,13 +110,17 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     if found:
         log.warning("%d calls were under way when the gateway stopped; what came of them is unknown.", found)
     place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
-    web = web_edge(keep, drivers, effects, prices, verify, place=place, rehearsal=settings.rehearsal)
+    provider = sign_in_provider(settings, clock)
+    sign_on = SignOn(keep, provider, settings.oidc_client_secret)
+    web = web_edge(keep, drivers, effects, prices, verify, place=place, sign_on=sign_on, rehearsal=settings.rehearsal)
     try:
         yield Gateway(keep=keep, place=place, flights=flights, web=web, worker=worker_edge(keep, models, effects))
     finally:
         await flights.drain()
         await openai.close()
         await webhook.close()
+        if provider is not None:
+            await provider.close()
         keep.close()
 
 

@@ -20,6 +20,7 @@ from aiohttp.tracing import Trace
 from typing_extensions import override
 
 from freehold.audit.asking import to_headers
+from freehold.core.ceremonies import Claims
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.core.errors import FreeholdError, Unavailable, from_problem
 from freehold.store.sockets import fitting
@@ -227,9 +228,9 @@ class WebGateway(_Socket):
         """Decide about an effect that was asked about, naming the bytes that were shown."""
         await self._ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
 
-    async def usage(self, tenant: str | None, *, run: str | None = None) -> dict[str, Any]:
-        """Return `rows` (newest first, at most 1,000), `kinds` and `total`; no tenant: of all."""
-        return dict(await self._ask("usage", {"tenant": tenant, "run": run}))
+    async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
+        """Return `rows` (newest first, at most 1,000), `kinds` and `total`, from a moment on; no tenant: of all."""
+        return dict(await self._ask("usage", {"tenant": tenant, "run": run, "since": since}))
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
@@ -289,6 +290,28 @@ class WebGateway(_Socket):
     async def send_mail(self, *, to: str, subject: str, text: str, key: str) -> None:
         """Send a mail of the platform's own, once per key."""
         await self._ask("mail", {"to": to, "subject": subject, "text": text, "key": key})
+
+    async def oidc_start(self, *, state: str, nonce: str, challenge: str, redirect_uri: str) -> str:
+        """Return the address of the provider to which a browser is sent."""
+        asked = {"state": state, "nonce": nonce, "challenge": challenge, "redirect_uri": redirect_uri}
+        return str((await self._ask("oidc/start", asked))["url"])
+
+    async def oidc_exchange(
+        self, *, code: str, verifier: str, nonce: str, redirect_uri: str, issuer: str | None
+    ) -> Claims:
+        """Return who came back from the provider with `code`; raise `Denied` (`oidc_refused`) if nobody we trust."""
+        asked = {"code": code, "verifier": verifier, "nonce": nonce, "redirect_uri": redirect_uri, "issuer": issuer}
+        told = await self._ask("oidc/exchange", asked)
+        return Claims(**(told | {"groups": frozenset(told["groups"])}))
+
+    async def oidc_goodbye(self, *, redirect_uri: str) -> str:
+        """Return the address at which a browser signs out of the provider too; empty where there is none."""
+        return str((await self._ask("oidc/goodbye", {"redirect_uri": redirect_uri}))["url"])
+
+    async def oidc_ended(self, token: str) -> tuple[str, int]:
+        """Return whose sessions a logout token of the provider ends, and when it was made (seconds since 1970)."""
+        told = await self._ask("oidc/ended", {"token": token})
+        return str(told["subject"]), int(told["at"])
 
     async def health(self) -> dict[str, Any]:
         """Return `{"ok": true, …}`; raise `Unavailable` if the gateway is away."""

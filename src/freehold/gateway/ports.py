@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from freehold.core.ceremonies import Claims
 from freehold.core.errors import Unavailable
 
 SHORTEST: Final = 8
@@ -161,4 +162,31 @@ class ConnectorDriver(Protocol):
 
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:
         """Carry the call out once and return what there is to tell about it."""
+        ...
+
+
+class IdentityProvider(Protocol):
+    """
+    Tells who somebody is, when they were sent to it and came back.
+
+    What it says is checked here and believed elsewhere; none of its tokens goes further than the driver. What it
+    says wrongly is `Denied` with code `oidc_refused`; a provider that cannot be asked is `Unavailable`.
+    """
+
+    async def start(self, *, state: str, nonce: str, challenge: str, redirect_uri: str) -> str:
+        """Return the address to which a browser is sent; `challenge` is the SHA-256 of the code's verifier."""
+        ...
+
+    async def exchange(
+        self, *, code: str, verifier: str, nonce: str, redirect_uri: str, issuer: str | None, credential: Credential
+    ) -> Claims:
+        """Return who came back with `code`; `issuer` is who the browser says it comes from, if it says that."""
+        ...
+
+    async def goodbye(self, *, redirect_uri: str) -> str:
+        """Return the address at which a browser signs out of the provider too; empty where there is none."""
+        ...
+
+    async def ended(self, token: str) -> tuple[str, int]:
+        """Return whose sessions the provider's logout token ends, and when it was made (seconds since 1970)."""
         ...

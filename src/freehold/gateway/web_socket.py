@@ -14,6 +14,7 @@ from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge, route
 from freehold.gateway.effects import Effects
 from freehold.gateway.grants import Grants
+from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
@@ -88,6 +89,7 @@ def web_edge(
     verify_webhook: VerifyWebhook,
     *,
     place: SecondPlace,
+    sign_on: SignOn,
     rehearsal: bool,
 ) -> Edge:
     """Return the edge of web's socket."""
@@ -112,12 +114,15 @@ def web_edge(
         "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
         "publish": route(asked.PublishRequest, web.publish),
         "decide": route(asked.DecideRequest, decide),
-        "usage": route(asked.UsageRequest, _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run))),
+        "usage": route(
+            asked.UsageRequest,
+            _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run, since=it.since)),
+        ),
         "webhooks/verify": route(asked.WebhookRequest, verified),
         "mail": route(asked.MailRequest, effects.mail),
         "health": route(asked.Nothing, web.health),
     }
-    return Edge(routes | record_routes(keep, place), effects=frozenset({"mail"}), asks=True)
+    return Edge(routes | record_routes(keep, place) | sign_on.routes(), effects=frozenset({"mail"}), asks=True)
 
 
 def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:
