@@ -60,6 +60,7 @@ POST    /tenants/{tenant}/restore                       platform:write
 GET     /receipts                                       platform:read
 GET     /tiers                                          tenants:read
 PUT     /tiers/{tier}                                   tiers:admin
+DELETE  /tiers/{tier}                                   tiers:admin
 GET     /tenants/{tenant}/members                       members:read
 GET     /tenants/{tenant}/members/{member}              members:read
 PATCH   /tenants/{tenant}/members/{member}              members:write
@@ -136,6 +137,22 @@ POST    /switches/revoke-access                         platform:admin
 """
 _OUTSIDE: Final = """
 GET     /healthz                                        none
+GET     /                                               none
+GET     /static/{name}                                  none
+GET     /sign-in                                        none
+POST    /sign-in                                        none
+POST    /sign-in/code                                   none
+POST    /sign-out                                       self:write
+GET     /claim                                          none
+POST    /claim                                          none
+GET     /invite/{token}                                 none
+POST    /invite/{token}                                 none
+GET     /account                                        self:read
+POST    /account/sessions/end                           self:write
+POST    /account/sessions/{session}/end                 self:write
+POST    /account/passkeys/{passkey}/remove              self:write
+GET     /approve/{approval}                             self:read
+POST    /approve/{approval}                             self:write
 POST    /hooks/{channel}                                none
 GET     /v1/models                                      agents:read
 POST    /v1/chat/completions                            messages:write

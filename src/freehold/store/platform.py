@@ -139,6 +139,11 @@ class Platform:
         """Return the id of the tenant whose channel this is: a hook's address names only the channel."""
         return self.connection.execute(select(channel_table.c.tenant).where(channel_table.c.id == channel)).scalar()
 
+    def tenants_of_approval(self, approval: str) -> list[str]:
+        """Return the ids of the tenants that have an approval with this id: a page's address names no tenant."""
+        query = select(approval_table.c.tenant).where(approval_table.c.id == approval)
+        return list(self.connection.execute(query).scalars())
+
     def counts(self) -> dict[str, int]:
         """Return how many runs are in each state."""
         query = select(run_table.c.state, func.count()).group_by(run_table.c.state)

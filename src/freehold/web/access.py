@@ -29,7 +29,7 @@ def scoped(router: APIRouter, prefix: str = "") -> APIRouter:
     Raises `LookupError` for a route that the matrix does not name: nothing is served that nobody thought about.
     """
     for route in router.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+        if isinstance(route, APIRoute):
             for method in route.methods or ():
                 scope = ROUTES.get((method, prefix + route.path))
                 if scope is None:

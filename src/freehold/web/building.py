@@ -20,17 +20,21 @@ from freehold.web import (
     keys,
     messages,
     problems,
+    quotas,
     runs,
     secrets,
     tenants,
+    tiers,
     usage,
 )
 from freehold.web.access import KEY, SESSION, scoped
 from freehold.web.gate import Gate
 from freehold.web.head import COOKIE
+from freehold.web.pages.faults import Faults
+from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
-NOUNS = (tenants, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
+NOUNS = (tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
 OUTSIDE = (health, hooks, chat_completions)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -55,8 +59,11 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(api)
     for module in OUTSIDE:
         app.include_router(scoped(module.router))
+    for router in ROUTERS:
+        app.include_router(scoped(router))
     problems.install(app)
     app.add_middleware(Gate, state=state)
+    app.add_middleware(Faults, settings=state.settings)  # in front of the gate, whose refusals people read too
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
 
