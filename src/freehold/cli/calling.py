@@ -42,6 +42,10 @@ class Api:
         headers = {"Prefer": f"wait={wait:g}"} if wait else {}
         return self._ask("POST", path, body=body or {}, headers=headers, seconds=SECONDS + wait)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Let what stands at `path` be as `body` says, and return it."""
+        return self._ask("PUT", path, body=body)
+
     def delete(self, path: str) -> None:
         """Delete what stands at `path`."""
         self._ask("DELETE", path)

@@ -13,6 +13,7 @@ from freehold.core.errors import FreeholdError
 
 NOUNS: Final = {
     "tenant": "Tenants: who owns agents, runs and secrets.",
+    "tier": "Tiers: how much of each thing a tenant may have.",
     "agent": "Agents and their versions.",
     "run": "Runs: everything an agent does.",
     "message": "Messages to agents.",
