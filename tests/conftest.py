@@ -12,6 +12,7 @@ BUDGETS = {
     "property": 30,
     "contract": 90,
     "journey": 240,
+    "browser": 90,
     "chaos": 120,
     "security": 120,
 }
