@@ -47,6 +47,7 @@ from freehold.runs.ending import Closing
 from freehold.runs.nudging import Nudge, listen
 from freehold.runs.segment import Body
 from freehold.runs.segments import Segments
+from freehold.sandboxes.allowing import ByTier
 from freehold.sandboxes.runtime import Limits
 from freehold.sandboxes.waking import Sandboxes
 from freehold.settings import Settings
@@ -231,9 +232,7 @@ async def _agents(
         open_runtime(settings),
         new_id=ids,
         clock=clock,
-        limits=Limits(
-            memory_mb=settings.sandbox_memory_mb, pids=settings.sandbox_pids, disk_mb=settings.sandbox_disk_mb
-        ),
+        limits=ByTier(store, _most(settings), clock),
         idle=settings.sandbox_idle,
         wakes=settings.sandbox_wakes,
         report=gateway.sandbox_usage,
@@ -256,6 +255,10 @@ async def _agents(
     finally:
         keeping.cancel()
         await sandboxes.close()
+
+
+def _most(settings: Settings) -> Limits:
+    return Limits(memory_mb=settings.sandbox_memory_mb, pids=settings.sandbox_pids, disk_mb=settings.sandbox_disk_mb)
 
 
 @contextmanager

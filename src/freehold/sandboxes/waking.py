@@ -11,6 +11,7 @@ from freehold.core.clock import Clock
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.core.ids import NewId
 from freehold.gateway.client import Work
+from freehold.sandboxes.allowing import Allowance, AsSettings
 from freehold.sandboxes.runtime import Guest, Limits, RuntimeDriver, SandboxSpec
 from freehold.sandboxes.watching import Watched
 
@@ -62,14 +63,19 @@ class Sandboxes:
         *,
         new_id: NewId,
         clock: Clock,
-        limits: Limits,
+        limits: Limits | Allowance,
         idle: float,
         wakes: int,
         report: Report,
     ) -> None:
-        """Wake at most `wakes` at once with `driver`; put to sleep what nobody used for `idle` seconds."""
+        """
+        Wake at most `wakes` at once with `driver`; put to sleep what nobody used for `idle` seconds.
+
+        `limits` are the same for all, or are asked for anew whenever a sandbox is woken.
+        """
         self._driver, self._new_id, self._clock = driver, new_id, clock
-        self._limits, self._idle, self._report = limits, idle, report
+        self._allowed = AsSettings(limits) if isinstance(limits, Limits) else limits
+        self._idle, self._report = idle, report
         self._waking = asyncio.Semaphore(wakes)
         self._places: dict[str, _Place] = {}
         self._owed: list[_Used] = []
@@ -138,14 +144,13 @@ class Sandboxes:
             await self._rest(place)
         if place.awake is None:
             place.awake = awake = await self._wake(work, uid)
-            await self._account(_Used(work, awake.spec.id, 1, 0, self._limits.memory_mb))
+            await self._account(_Used(work, awake.spec.id, 1, 0, awake.spec.limits.memory_mb))
         place.awake.guest.used = self._clock.now()
         return place.awake.guest
 
     async def _wake(self, work: Work, uid: int) -> _Awake:
-        spec = SandboxSpec(
-            id=self._new_id("sbx"), tenant=work.tenant, uid=uid, workspace=work.agent, limits=self._limits
-        )
+        limits = await self._allowed(work.tenant)
+        spec = SandboxSpec(id=self._new_id("sbx"), tenant=work.tenant, uid=uid, workspace=work.agent, limits=limits)
         async with self._waking:
             since = self._clock.now()
             guest = await self._driver.wake(spec)
