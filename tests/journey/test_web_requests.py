@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from freehold.audit.recording import verify_file
+from freehold.audit.verifying import verify_file
 from freehold.core.errors import Exhausted, Unavailable
 from tests.webs import Web, client, made
 
@@ -197,9 +197,11 @@ def test_an_export_verifies_offline_and_a_changed_line_is_named(api: TestClient,
     exported = api.get("/api/v1/audit/export").content
     file = tmp_path / "audit.jsonl"
     file.write_bytes(exported)
-    assert verify_file(file).ok
+    key = api.get("/api/v1/audit/key").json()["key"]
+    assert verify_file(file, key=key).ok
     file.write_bytes(exported.replace(b"message.accept", b"message.forget"))
-    assert [fault.what for fault in verify_file(file).faults] == ["changed"]
+    assert [fault.split()[-1] for fault in verify_file(file, key=key).faults] == ["fit"]
+    assert "changed" in verify_file(file, key=key).faults[0]
 
 
 def test_a_secret_goes_in_and_never_comes_out(api: TestClient) -> None:

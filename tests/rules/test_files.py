@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "freehold"
 LONGEST = 300
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "tools/verify_audit.py": "an outsider takes this one file and runs it alone",
+}
 """Files that may be longer, each with its reason."""
 VAGUE = {"manager", "handler", "processor", "helper", "util", "common", "misc"}
 SPEAKING = {"override", "overload", "fixture"}

@@ -1,56 +1,64 @@
 """The record cannot be changed quietly: the first link that is not as it was written is named."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 from sqlalchemy import select, text
 
-import freehold.gateway
-from freehold.audit.canonical import canonical, digest
-from freehold.audit.chain import Fault, Head, Link, link, start, verify
-from freehold.audit.recording import every_link, record, to_line, verify_file
+from freehold.audit.asking import Asking, asking, from_headers, request_id, to_headers
+from freehold.audit.canonical import canonical, fingerprint
+from freehold.audit.chain import FACTS, Head, Link, line_hash, line_of, link, start, verify
+from freehold.audit.reading import Wanted, every_link, rows
+from freehold.audit.sealing import heads, pending, seal
 from freehold.core.errors import Invalid
+from freehold.core.tenants import Tenant
 from freehold.gateway.tables import audit
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import migrate
+from freehold.store.db import Database
+from tests.records import store, unguarded, write
+
+STORE = "gateway"
 
 
 def chain(length: int = 5, tenant: str = "ten_1") -> list[Link]:
     links: list[Link] = []
-    head = start(tenant)
+    head = start(STORE, tenant)
     for number in range(length):
-        made = link(head, at=number, actor="a", action="b", subject="c", detail={"n": number})
+        made = link(head, at=number, actor="a", action="b", subject="c", detail={"n": number}, run="run_1", way="")
         links.append(made)
-        head = Head(tenant=tenant, seq=made.seq, hash=made.hash)
+        head = Head(store=STORE, tenant=tenant, seq=made.seq, hash=made.hash)
     return links
 
 
 def rewritten(links: list[Link], at: int) -> list[Link]:
     """Change a link and mend its own hash, as somebody would who knows how."""
-    body = {"tenant", "seq", "at", "actor", "action", "subject", "detail", "prev"}
     changed = replace(links[at], subject="other")
-    mended = replace(changed, hash=digest({name: getattr(changed, name) for name in body}))
-    return [*links[:at], mended, *links[at + 1 :]]
+    return [*links[:at], replace(changed, hash=line_hash(line_of(changed))), *links[at + 1 :]]
 
 
 @pytest.mark.parametrize(
-    ("tamper", "seq", "what"),
+    ("tamper", "seq", "what", "row"),
     [
-        (lambda links: [*links[:2], replace(links[2], actor="x"), *links[3:]], 3, "changed"),
-        (lambda links: [*links[:2], replace(links[2], detail={"n": 99}), *links[3:]], 3, "changed"),
-        (lambda links: [*links[:2], replace(links[2], detail={"n": 1 << 60}), *links[3:]], 3, "changed"),
-        (lambda links: rewritten(links, 2), 4, "changed"),
-        (lambda links: [*links[:2], *links[3:]], 3, "missing"),
-        (lambda links: links[1:], 1, "missing"),
-        (lambda links: [links[0], links[2], links[1], *links[3:]], 2, "missing"),
-        (lambda links: [*links[:3], links[1], *links[3:]], 2, "reordered"),
+        (lambda links: [*links[:2], replace(links[2], actor="x"), *links[3:]], 3, "changed", 3),
+        (lambda links: [*links[:2], replace(links[2], detail={"n": 99}), *links[3:]], 3, "changed", 3),
+        (lambda links: [*links[:2], replace(links[2], detail={"n": 1 << 60}), *links[3:]], 3, "changed", 3),
+        (lambda links: [*links[:2], replace(links[2], run=""), *links[3:]], 3, "changed", 3),
+        (lambda links: [*links[:2], replace(links[2], way="otp"), *links[3:]], 3, "changed", 3),
+        (lambda links: [*links[:2], replace(links[2], tenant="ten_2"), *links[3:]], 3, "changed", 3),
+        (lambda links: rewritten(links, 2), 3, "replaced", 3),
+        (lambda links: [*links[:2], *links[3:]], 3, "missing", 3),
+        (lambda links: links[1:], 1, "missing", 1),
+        (lambda links: [links[0], links[2], links[1], *links[3:]], 2, "reordered", 2),
+        (lambda links: [*links[:3], links[1], *links[3:]], 2, "inserted", 4),
     ],
 )
-def test_the_first_fault_is_named(tamper: Callable[[list[Link]], list[Link]], seq: int, what: str) -> None:
-    assert verify(tamper(chain())).faults == (Fault(tenant="ten_1", seq=seq, what=what),)
+def test_the_first_fault_is_named(tamper: Callable[[list[Link]], list[Link]], seq: int, what: str, row: int) -> None:
+    fault = verify(tamper(chain())).faults[0]
+    assert (fault.seq, fault.what, fault.row) == (seq, what, row)
 
 
 def test_a_whole_chain_verifies_and_tells_its_head() -> None:
@@ -58,29 +66,33 @@ def test_a_whole_chain_verifies_and_tells_its_head() -> None:
     report = verify([*links, *chain(2, "")])
     assert report.ok
     assert report.count == 7
-    assert report.heads[0] == Head(tenant="ten_1", seq=5, hash=links[-1].hash)
+    assert report.heads[0] == Head(store=STORE, tenant="ten_1", seq=5, hash=links[-1].hash)
+
+
+def test_what_is_not_known_is_not_in_the_chain() -> None:
+    told = line_of(chain(1)[0])
+    assert set(told) == {
+        "store", "tenant", "seq", "at", "actor", "action", "subject", "detail", "run", "prev", "hash",
+    }  # fmt: skip
 
 
 def test_a_cut_tail_shows_against_a_saved_head() -> None:
     links = chain()
-    saved = [Head(tenant="ten_1", seq=5, hash=links[-1].hash)]
+    saved = [Head(store=STORE, tenant="ten_1", seq=5, hash=links[-1].hash)]
     assert verify(links[:3]).ok
-    assert verify(links[:3], saved=saved).faults == (Fault(tenant="ten_1", seq=4, what="cut"),)
-    assert verify([], saved=saved).faults == (Fault(tenant="ten_1", seq=1, what="cut"),)
+    assert [(fault.seq, fault.what) for fault in verify(links[:3], saved=saved).faults] == [(4, "cut")]
+    assert [(fault.seq, fault.what) for fault in verify([], saved=saved).faults] == [(1, "cut")]
 
 
 def test_a_chain_written_anew_shows_against_a_saved_head() -> None:
     links = chain()
-    head = Head(tenant="ten_1", seq=4, hash=links[3].hash)
-    anew = [*links[:2], *(replace(made) for made in chain_from(links[1]))]
+    head = Head(store=STORE, tenant="ten_1", seq=4, hash=links[3].hash)
+    anew = chain(2)
+    for number in (3, 4):
+        end = Head(store=STORE, tenant="ten_1", seq=number - 1, hash=anew[-1].hash)
+        anew.append(link(end, at=9, actor="x", action="y", subject="z", detail={}))
     assert verify(anew).ok
-    assert not verify(anew, saved=[head]).ok
-
-
-def chain_from(last: Link) -> list[Link]:
-    third = link(Head(tenant="ten_1", seq=2, hash=last.hash), at=9, actor="x", action="y", subject="z", detail={})
-    fourth = link(Head(tenant="ten_1", seq=3, hash=third.hash), at=9, actor="x", action="y", subject="z", detail={})
-    return [third, fourth]
+    assert [(fault.seq, fault.what) for fault in verify(anew, saved=[head]).faults] == [(4, "replaced")]
 
 
 def test_what_has_no_canonical_form_is_refused() -> None:
@@ -90,64 +102,153 @@ def test_what_has_no_canonical_form_is_refused() -> None:
             canonical(value)
 
 
+def test_a_fingerprint_tells_whether_a_noun_changed_and_nothing_else() -> None:
+    tenant = Tenant(id="ten_1", slug="acme", name="Acme", uid=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert fingerprint(None) == ""
+    assert fingerprint(tenant) == fingerprint(replace(tenant)) != fingerprint(replace(tenant, name="Other"))
+    assert fingerprint(tenant, "name") == fingerprint(replace(tenant, name="Other"), "name")
+    assert fingerprint({"a": {"x", "y"}, "b": [tenant.state]})
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    made = Database(sqlite_address(tmp_path / "x.db"))
-    migrate(made, Path(freehold.gateway.__path__[0]) / "migrations", lock=tmp_path / "lock")
+    made = store(tmp_path)
     with made.write() as tx:
         for tenant in ("ten_1", None, "ten_1"):
-            record(tx, audit, at=1, tenant=tenant, actor="a", action="b", subject="c", detail={"d": "é"})
+            write(tx, tenant)
+    seal(made, audit, store=STORE)
+    with made.write() as tx:
+        write(tx)
     return made
+
+
+def links_in(database: Database) -> list[Link]:
+    with database.read() as tx:
+        return list(every_link(tx, audit, store=STORE))
+
+
+def test_a_row_gets_its_place_behind_the_act_and_only_once(database: Database) -> None:
+    assert pending(database, audit)
+    assert seal(database, audit, store=STORE) == 1
+    assert not pending(database, audit)
+    assert seal(database, audit, store=STORE) == 0
+    with database.read() as tx:
+        assert [(end.tenant, end.seq) for end in heads(tx, audit, store=STORE)] == [("", 1), ("ten_1", 3)]
+    assert verify(links_in(database)).ok
+    assert [(made.tenant, made.seq) for made in links_in(database)] == [
+        ("", 1),
+        ("ten_1", 1),
+        ("ten_1", 2),
+        ("ten_1", 3),
+    ]
 
 
 @pytest.mark.parametrize(
     "statement",
     [
         "UPDATE audit SET actor = 'x'",
+        "UPDATE audit SET seq = NULL WHERE seq = 2",
+        "UPDATE audit SET hash = 'x' WHERE seq = 2",
+        "UPDATE audit SET seq = 3 WHERE position = 4",
+        "UPDATE OR REPLACE audit SET seq = 2, prev = 'x', hash = 'x' WHERE position = 4",
+        "UPDATE audit SET position = 9, seq = 3, prev = 'x', hash = 'x' WHERE position = 4",
         "DELETE FROM audit WHERE seq = 2",
-        "REPLACE INTO audit SELECT tenant, seq, at, 'x', action, subject, detail, prev, hash FROM audit LIMIT 1",
-        "INSERT OR REPLACE INTO audit SELECT tenant, seq, at, 'x', action, subject, detail, prev, hash FROM audit",
+        "DELETE FROM audit WHERE seq IS NULL",
+        "REPLACE INTO audit SELECT * FROM audit LIMIT 1",
+        "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE position = 4",
+        f"INSERT INTO audit SELECT 9, tenant, at, actor, action, subject, detail, {', '.join(FACTS)}, 3, prev, hash FROM audit",
+        *(
+            f"UPDATE audit SET seq = 3, prev = 'x', hash = 'x', {name} = 'x' WHERE position = 4"
+            for name in ("tenant", "at", "actor", "action", "subject", "detail", *FACTS)
+        ),
     ],
 )
 def test_the_database_itself_refuses_to_change_the_record(database: Database, statement: str) -> None:
+    before = links_in(database)
     with pytest.raises(sqlalchemy.exc.IntegrityError, match="audit record"), database.write() as tx:
         tx.execute(text(statement))
-    with database.read() as tx:
-        assert verify(every_link(tx, audit)).ok
+    seal(database, audit, store=STORE)
+    assert links_in(database)[:3] == before
+    assert verify(links_in(database)).ok
 
 
-def test_who_goes_around_the_guards_is_found_out(database: Database) -> None:
+def test_a_signed_head_is_never_changed_removed_or_replaced(database: Database) -> None:
     with database.write() as tx:
-        tx.execute(text("DROP TRIGGER audit_never_changes"))
-        tx.execute(text("UPDATE audit SET detail = '{' WHERE tenant = 'ten_1' AND seq = 2"))
-    with database.read() as tx:
-        assert verify(every_link(tx, audit)).faults == (Fault(tenant="ten_1", seq=2, what="changed"),)
+        tx.execute(text("INSERT INTO anchors VALUES ('', 1, 1, '{}')"))
+    for statement in (
+        "UPDATE anchors SET line = ''",
+        "DELETE FROM anchors",
+        "INSERT OR REPLACE INTO anchors VALUES ('', 1, 1, 'x')",
+    ):
+        with pytest.raises(sqlalchemy.exc.IntegrityError, match="a signed head"), database.write() as tx:
+            tx.execute(text(statement))
 
 
-def test_a_link_is_undone_with_what_it_tells_about(database: Database) -> None:
+@pytest.mark.parametrize("value", ["'{'", "'[]'", '\'{"d":"e"}\''])
+def test_who_goes_around_the_guards_is_found_out(database: Database, value: str) -> None:
+    unguarded(database, f"UPDATE audit SET detail = {value} WHERE tenant = 'ten_1' AND seq = 2")
+    faults = verify(links_in(database)).faults
+    assert [(fault.seq, fault.what) for fault in faults] == [(2, "changed")]
+
+
+def test_a_number_that_is_none_is_found_out(database: Database) -> None:
+    unguarded(database, "UPDATE audit SET seq = 'two' WHERE tenant = 'ten_1' AND seq = 2")
+    assert [fault.what for fault in verify(links_in(database)).faults] == ["changed"]
+
+
+def test_a_row_is_undone_with_what_it_tells_about(database: Database) -> None:
     def act() -> None:
         with database.write() as tx:
-            record(tx, audit, at=2, tenant="ten_1", actor="a", action="b", subject="c")
+            write(tx)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         act()
     with database.read() as tx:
-        assert len(tx.execute(select(audit)).all()) == 3
+        assert len(tx.execute(select(audit)).all()) == 4
 
 
-def test_an_export_verifies_without_a_database(database: Database, tmp_path: Path) -> None:
-    file = tmp_path / "export.jsonl"
-    with database.read() as tx:
-        file.write_text("".join(to_line(made) + "\n" for made in every_link(tx, audit)))
-    assert verify_file(file).ok
-    file.write_text(file.read_text().replace('"actor":"a"', '"actor":"b"', 1))
-    assert not verify_file(file).ok
+def test_the_record_is_read_by_what_somebody_looks_for(database: Database) -> None:
+    with database.write() as tx:
+        write(tx, actor="key:1", action="key.create", subject="key_2", at=50, run="run_1")
+        write(tx, actor="key:1", action="keyring.open", at=60)
+
+    def found(*, last: bool = False, limit: int = 9, **wanted: Any) -> list[int]:
+        with database.read() as tx:
+            told = rows(tx, audit, store=STORE, tenant="ten_1", wanted=Wanted(**wanted), last=last, limit=limit)
+            return [row["position"] for row in told]
+
+    assert found() == [1, 3, 4, 5, 6]
+    assert found(last=True, limit=2) == [5, 6]
+    assert found(actor="key:1") == [5, 6]
+    assert found(action="key") == found(action="key.create") == found(subject="key_2") == found(run="run_1") == [5]
+    assert found(since=60) == [6]
 
 
-def test_a_file_that_is_no_export_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "export.jsonl"
-    for line in ("hello", "[]", "{}", '{"detail": 1, "seq": 1}'):
-        file.write_text(line)
-        with pytest.raises(Invalid):
-            verify_file(file)
+def test_a_row_says_in_which_request_and_by_which_way(database: Database) -> None:
+    token = asking.set(Asking(request="req-1", way="otp"))
+    try:
+        with database.write() as tx:
+            write(tx)
+            write(tx, way="passkey")
+        assert from_headers({name.lower(): value for name, value in to_headers().items()}) == asking.get()
+    finally:
+        asking.reset(token)
+    seal(database, audit, store=STORE)
+    assert [(made.request, made.way) for made in links_in(database)][-2:] == [("req-1", "otp"), ("req-1", "passkey")]
+    assert to_headers() == {}
+
+
+def test_only_a_plain_request_id_is_taken_from_a_client() -> None:
+    def fresh(_prefix: str) -> str:
+        return "req_fresh"
+
+    assert request_id("a-B.9_", fresh) == "a-B.9_"
+    for odd in ("", "a" * 81, "a b", "ä", "a\n"):
+        assert request_id(odd, fresh) == "req_fresh"
+    assert from_headers({"x-request-id": "a\nb", "x-freehold-way": "otp"}) == Asking(request="", way="otp")
+
+
+def test_a_line_tells_all_there_is(database: Database) -> None:
+    made = links_in(database)[-1]
+    assert {name: value for name, value in asdict(made).items() if value or name not in FACTS} == line_of(made)

@@ -147,8 +147,9 @@ class Following:
         """Follow the link that stands on `line`, the `row`-th of all."""
         chain: Chain = line["store"], line["tenant"]
         end = self._ends.setdefault(chain, _End())
-        seq: int = line["seq"]
-        if line_hash(line) != line["hash"]:
+        known = type(line["seq"]) is int  # a database takes other things for a number too
+        seq: int = line["seq"] if known else end.seq + 1
+        if not known or line_hash(line) != line["hash"]:
             self._fault(chain, seq, "changed", row)
         elif seq <= end.seq:
             self._out_of_order(chain, seq, row, known=seq in end.gaps)

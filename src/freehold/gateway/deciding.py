@@ -26,9 +26,17 @@ def decide(tx: Tx, keep: Keep, request: DecideRequest) -> None:
     which = effects.c.tenant == request.tenant, effects.c.key == request.key
     values = {"decision": decision, "decided_by": request.by, "decided_at": keep.now()}
     tx.execute(update(effects).where(*which).values(values))
-    detail = {"hash": request.hash}
     if request.approve:
-        keep.note(tx, request.tenant, actor=request.by, action="effect.approved", subject=request.key, detail=detail)
+        keep.note(
+            tx,
+            request.tenant,
+            actor=request.by,
+            action="effect.approved",
+            subject=request.key,
+            run=ledger.run_of(request.key),
+            approver=request.by,
+            arguments=request.hash,
+        )
         return
     state = EffectState.REFUSED if standing.state is EffectState.ASKED else EffectState.FAILED
     ledger.close(
@@ -39,7 +47,8 @@ def decide(tx: Tx, keep: Keep, request: DecideRequest) -> None:
         state=state,
         outcome={"error": REFUSED},
         actor=request.by,
-        detail=detail,
+        detail={"hash": request.hash},
+        approver=request.by,
     )
 
 

@@ -26,7 +26,7 @@ from freehold.gateway.ledger import Intent
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
-from freehold.gateway.tables import UsageKind, UsageState
+from freehold.gateway.tables import Decision, UsageKind, UsageState
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class Effects:
         step = next_step(standing, verdict=verdict, hash=intent.hash, at=self._keep.now())
         match step:
             case Step.OPEN:
-                return self._begin(tx, intent, first=standing is None, governed=governed)
+                return self._begin(tx, intent, standing, verdict=verdict, governed=governed)
             case Step.ASK:
                 return self._ask(tx, intent)
             case Step.REFUSE:
@@ -171,7 +171,9 @@ class Effects:
 
     def _ask(self, tx: Tx, intent: Intent) -> _Opened:
         expires_at = self._keep.now() + self._patience
-        ledger.write(tx, self._keep, intent, state=EffectState.ASKED, first=True, expires_at=expires_at)
+        ledger.write(
+            tx, self._keep, intent, state=EffectState.ASKED, first=True, verdict=Verdict.ASK, expires_at=expires_at
+        )
         return _Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash))
 
     def _judged(self, tx: Tx, intent: Intent) -> Verdict:
@@ -179,9 +181,19 @@ class Effects:
         grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
         return judge(grants, connection=intent.connection, operation=intent.operation)
 
-    def _begin(self, tx: Tx, intent: Intent, *, first: bool, governed: bool) -> _Opened:
+    def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> _Opened:
         way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
-        ledger.write(tx, self._keep, intent, state=EffectState.OPEN, first=first, again=_again(way))
+        approver = standing.decided_by if standing and standing.decision is Decision.APPROVED else ""
+        ledger.write(
+            tx,
+            self._keep,
+            intent,
+            state=EffectState.OPEN,
+            first=standing is None,
+            verdict=verdict if governed else None,
+            approver=approver,
+            again=_again(way),
+        )
         outcome = Outcome(state=EffectState.OPEN, hash=intent.hash)
         if way is None:
             return _Opened(outcome=outcome)
@@ -200,7 +212,8 @@ class Effects:
         return _Way(driver=driver, connected=connected, credential=credential)
 
     def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> _Opened:
-        ledger.write(tx, self._keep, intent, state=state, first=first, outcome={"error": error})
+        verdict = Verdict.DENY if state is EffectState.REFUSED else None
+        ledger.write(tx, self._keep, intent, state=state, first=first, verdict=verdict, outcome={"error": error})
         return _Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
 
     async def _broke(self, intent: Intent, opened: _Opened, error: Exception, *, idempotent: bool) -> Outcome:

@@ -5,6 +5,7 @@ Every function works inside a transaction of the caller's. An intent, its open u
 record are one transaction; the outcome with all of its own is a second.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, insert, select, update
 
-from freehold.core.effects import EffectState
+from freehold.core.effects import EffectState, Verdict
 from freehold.core.errors import Conflict, NotFound
 from freehold.gateway.keeping import Keep
 from freehold.gateway.steps import Standing
@@ -85,6 +86,7 @@ def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
         connection=row.connection,
         again=row.again,
         decision=row.decision,
+        decided_by=row.decided_by or "",
         expires_at=row.expires_at,
         outcome=outcome,
     )
@@ -105,6 +107,8 @@ def write(
     *,
     state: EffectState,
     first: bool,
+    verdict: Verdict | None = None,
+    approver: str = "",
     again: bool = False,
     expires_at: datetime | None = None,
     outcome: dict[str, Any] | None = None,
@@ -112,7 +116,8 @@ def write(
     """
     Write the intent down in `state`: a new row, or the one that stood there moved on.
 
-    `again` says whether an attempt that broke off may be repeated under the same key.
+    `again` says whether an attempt that broke off may be repeated under the same key. The record tells the
+    `verdict`, the version whose grants it came from, and who approved.
     """
     values: dict[str, Any] = {"state": state, "epoch": intent.epoch, "again": again, "decision": None}
     if outcome is not None:
@@ -124,12 +129,24 @@ def write(
     detail = {
         "connection": intent.connection,
         "operation": intent.operation,
-        "hash": intent.hash,
-        "version": intent.version,
+        "agent": intent.agent,
         "epoch": intent.epoch,
         "trace": intent.trace,
     }
-    keep.note(tx, intent.tenant, actor=intent.actor, action=f"effect.{state}", subject=intent.key, detail=detail)
+    keep.note(
+        tx,
+        intent.tenant,
+        actor=intent.actor,
+        action=f"effect.{state}",
+        subject=intent.key,
+        detail=detail,
+        run=intent.run,
+        policy=intent.version,
+        verdict=str(verdict or ""),
+        approver=approver,
+        arguments=intent.hash,
+        result="" if outcome is None else digest_of(outcome),
+    )
 
 
 def close(
@@ -142,12 +159,34 @@ def close(
     outcome: dict[str, Any],
     actor: str,
     detail: dict[str, Any] | None = None,
+    approver: str = "",
 ) -> None:
-    """Write down what became of an effect."""
+    """Write down what became of an effect; its key begins with its run."""
     sealed = _sealed(tx, keep, tenant, key, outcome)
     values = {"state": state, "outcome": sealed, "closed_at": keep.now()}
     tx.execute(_MOVE, _is(tenant, key) | values)
-    keep.note(tx, tenant, actor=actor, action=f"effect.{state}", subject=key, detail=detail)
+    result = digest_of(outcome)
+    keep.note(
+        tx,
+        tenant,
+        actor=actor,
+        action=f"effect.{state}",
+        subject=key,
+        detail=detail,
+        run=run_of(key),
+        approver=approver,
+        result=result,
+    )
+
+
+def run_of(key: str) -> str:
+    """Return the run whose effect has this key; empty for the platform's own."""
+    return key.partition("/")[0] if key.startswith("run_") else ""
+
+
+def digest_of(outcome: dict[str, Any]) -> str:
+    """Return the hash of an outcome, over the bytes that are kept sealed."""
+    return hashlib.sha256(_plain(outcome)).hexdigest()
 
 
 def _fields(tx: Tx, keep: Keep, intent: Intent) -> dict[str, Any]:
@@ -170,8 +209,11 @@ def _fields(tx: Tx, keep: Keep, intent: Intent) -> dict[str, Any]:
 
 
 def _sealed(tx: Tx, keep: Keep, tenant: str, key: str, outcome: dict[str, Any]) -> bytes:
-    plain = json.dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return keep.sealer(tx, tenant).seal(plain, name=key, purpose=OUTCOME)
+    return keep.sealer(tx, tenant).seal(_plain(outcome), name=key, purpose=OUTCOME)
+
+
+def _plain(outcome: dict[str, Any]) -> bytes:
+    return json.dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def _is(tenant: str, key: str) -> dict[str, Any]:

@@ -125,7 +125,9 @@ class Models:
         step = next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=self._keep.now())
         if step is not Step.OPEN:
             return None, (standing.outcome if standing else None) or {}
-        ledger.write(tx, self._keep, intent, state=EffectState.OPEN, first=standing is None, again=True)
+        ledger.write(
+            tx, self._keep, intent, state=EffectState.OPEN, first=standing is None, verdict=Verdict.ALLOW, again=True
+        )
         kind, provider = UsageKind.MODEL, route.connected.name
         opened = metering.begin(tx, self._keep, intent, kind=kind, model=route.model, provider=provider, price=price.id)
         return opened, {}

@@ -31,6 +31,7 @@ class Standing:
     connection: str
     again: bool = False
     decision: Decision | None = None
+    decided_by: str = ""
     expires_at: datetime | None = None
     outcome: dict[str, Any] | None = None
 
