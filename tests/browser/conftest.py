@@ -1,0 +1,60 @@
+"""A browser, and windows of it as people have them: with JavaScript or without, light or dark, wide or on a phone."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.serving import PHONE, served
+from tests.webs import Web
+
+CHROMIUM = shutil.which("chromium") or ""
+Window = Callable[..., BrowserContext]
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": PHONE, "height": 740}, "locale": "de-DE"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker("browser")
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one browser is enough for a small machine
+            if not CHROMIUM:
+                item.add_marker(pytest.mark.skip(reason="needs chromium: tools/environment chromium"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Window]:
+    """Give a maker of browser windows, each with cookies of its own; by itself English, wide and without JavaScript."""
+    opened: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(**{"java_script_enabled": False, "locale": "en-GB"} | options)
+        context.set_default_timeout(10_000)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[Web, str]]:
+    with served(tmp_path) as found:
+        yield found
