@@ -4,6 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import func, select, text
 
 from freehold.catalog.tiers import UNLIMITED
 from freehold.core.errors import Denied
@@ -15,6 +16,7 @@ from freehold.runs.segment import Segment
 from freehold.sandboxes.allowing import ByTier, within
 from freehold.sandboxes.runtime import Limits
 from freehold.store.quotas import Tiers
+from freehold.store.runs import AT_WORK, run_table
 from tests.stages import ACME, Stage
 
 
@@ -85,3 +87,11 @@ def test_a_tier_that_gives_nothing_gives_no_sandbox(quota: Quota) -> None:
     with pytest.raises(Denied) as refused:
         within(Limits(), dict(UNLIMITED) | {quota: 0.0})
     assert refused.value.code == "quota_exceeded"
+
+
+def test_children_at_work_are_counted_without_a_look_at_those_that_are_over(stage: Stage) -> None:
+    query = select(func.count()).select_from(run_table).where(run_table.c.tenant == "ten_1", AT_WORK)
+    spelt = query.compile(dialect=stage.store.database.engine.dialect, compile_kwargs={"literal_binds": True})
+    with stage.store.database.read() as connection:
+        (plan,) = connection.execute(text(f"EXPLAIN QUERY PLAN {spelt}"))
+    assert "runs_children_at_work" in plan[3]

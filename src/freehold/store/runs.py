@@ -61,6 +61,10 @@ run_table = table(
     retention="run",
 )
 
+AT_WORK: Final = run_table.c.parent.is_not(None) & run_table.c.ended_at.is_(None)
+"""Children that are not over; spelt as their index is, which a state among parameters would not match."""
+Index("runs_children_at_work", run_table.c.tenant, run_table.c.parent, sqlite_where=AT_WORK, postgresql_where=AT_WORK)
+
 event_table = table(
     "events",
     Column("position", Integer, primary_key=True, autoincrement=True),

@@ -18,12 +18,11 @@ from sqlalchemy import Connection, Table, bindparam, func, select
 from freehold.catalog.tiers import trial
 from freehold.core.errors import Denied, NotFound
 from freehold.core.quotas import Quota, exceeded
-from freehold.core.runs import FINAL
 from freehold.core.tenants import TierSource
 from freehold.store.agents import agent_table
 from freehold.store.people import member_table
 from freehold.store.quotas import place, stated, tallied, tally
-from freehold.store.runs import run_table
+from freehold.store.runs import AT_WORK, run_table
 from freehold.store.talk import channel_table
 from freehold.tenants.tiers import tier_of
 
@@ -188,8 +187,6 @@ def _none(_connection: Connection, _tenant: str, _day: str) -> float:
     return 0.0
 
 
-_EXECUTORS: Final = run_table.c.parent.is_not(None), run_table.c.state.not_in(sorted(FINAL))
-
 QUOTAS: Final[Mapping[Quota, Counter]] = MappingProxyType(
     {
         Quota.AGENTS: _rows(agent_table),
@@ -197,7 +194,7 @@ QUOTAS: Final[Mapping[Quota, Counter]] = MappingProxyType(
         Quota.MEMBERS: _rows(member_table),
         Quota.CHANNELS: _rows(channel_table),
         Quota.APPS: _none,  # there are none yet
-        Quota.EXECUTORS: _rows(run_table, *_EXECUTORS),
+        Quota.EXECUTORS: _rows(run_table, AT_WORK),
         Quota.MESSAGES_PER_DAY: _messages,
         Quota.STORAGE_MB: _storage,
         Quota.MEMORY_MB: _none,  # holds for each sandbox by itself, so nothing adds up
