@@ -102,9 +102,11 @@ async def test_a_full_disk_is_said_and_nothing_leaves(tmp_path: Path) -> None:
         await kit.gateway.keep.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count=100000"))
         assert (await kit.worker.chat(work(), key="after", model="acct/m", body=said("hello"))).text == "Hi"
         usage = await kit.web.usage(TENANT)
+        later = await kit.web.usage(TENANT, since=4_000_000_000_000)
     assert (caught.value.code, caught.value.status) == ("disk_full", 507)
     assert len(scripted.requests) == sent + 1
     assert usage["total"]["count"] == sent + 1
+    assert later["total"]["count"] == 0
 
 
 async def test_a_connection_deleted_meanwhile_is_a_clear_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Usage: a row is open before anything is dialled and closed when it is known what it cost."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
@@ -60,7 +61,7 @@ def told(tx: Tx, *, tenant: str | None, run: str | None = None, since: int = 0) 
     """
     where = [usage.c.tenant == tenant] if tenant is not None else []
     where += [usage.c.run == run] if run is not None else []
-    where += [usage.c.opened_at >= since] if since else []
+    where += [usage.c.opened_at >= datetime.fromtimestamp(since / 1000, tz=UTC)] if since else []
     rows = tx.execute(select(usage).where(*where).order_by(usage.c.opened_at.desc(), usage.c.id.desc()).limit(MAX_ROWS))
     found = [row._asdict() for row in rows]
     sums = [func.coalesce(func.sum(usage.c[name]), 0).label(name) for name in _SUMMED]
