@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Only root can make users and cgroups, so only root can run every test there is.
 EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
 
-.PHONY: help demo up test test-all quick check format bench reference lock runtime dev bubblewrap chromium clean
+.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ check: dev ## Lint, format, types, import contracts, dependencies, spelling
 format: dev ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+fuzz: bubblewrap dev ## As long as you like: send the API more of everything (FUZZ=500 of each)
+	FUZZ=$${FUZZ:-500} $(PYTEST) tests/security/test_api_robustness.py
 
 bench: bubblewrap dev ## Measure, and write docs/reference/benchmarks.md and build/bench.json
 	$(BIN)/python -m tests.bench.run
