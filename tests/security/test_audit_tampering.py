@@ -184,8 +184,8 @@ async def test_a_cut_or_changed_anchor_file_is_named(home: House, capsys: pytest
         (["{}"], "anchor 1: it is no anchor as it was written"),
         ([lines[1], lines[0], lines[2]], "anchor 1: anchor 3 is missing before it"),
     ]
+    copy = home.folder / "copy.jsonl"
     for changed, reason in cases:
-        copy = home.folder / "copy.jsonl"
         copy.write_text("".join(f"{line}\n" for line in changed))
         assert any(reason in line for line in judged(file, key, copy, capsys)), reason
     for fine in (lines[1:], [lines[0], lines[0], *lines[1:]], [*lines, ""]):

@@ -41,6 +41,7 @@ from freehold.web.connection import Connection
 from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.tail import Tail
+from freehold.web.text_keys import keep_keys
 
 GRACE_SECONDS: Final = 5
 
@@ -73,7 +74,11 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         ),
         rates=rates_of(settings, clock),
     )
-    duties = [asyncio.create_task(tail.follow()), asyncio.create_task(keep_anchored(state))]
+    duties = [
+        asyncio.create_task(tail.follow()),
+        asyncio.create_task(keep_anchored(state)),
+        asyncio.create_task(keep_keys(state)),
+    ]
     try:
         with listen(run / "web.sock", lambda told: _hear(tail, told)):
             yield state, build(state)

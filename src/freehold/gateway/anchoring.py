@@ -45,7 +45,7 @@ def anchor(tx: Tx, keep: Keep, request: AnchorRequest) -> dict[str, Any]:
     `request.seen` are the links the database has now where ends were signed before; a web that looked before
     another anchor was made gets a `Conflict` (`stale_heads`).
     """
-    own = _own_heads(tx)
+    own = _own_heads(tx, keep)
     before = _signed(tx)
     seen = {(DATABASE, head.tenant): head for head in request.seen}
     now = {head.chain: head for head in [*own, *(_head(head) for head in request.heads)]}
@@ -65,7 +65,7 @@ def anchor(tx: Tx, keep: Keep, request: AnchorRequest) -> dict[str, Any]:
 
 def head(tx: Tx, keep: Keep, request: HeadRequest) -> dict[str, Any]:
     """Sign the ends of what is about to be exported; return the `line` and the gateway's own `heads` among them."""
-    mine = [end for end in _own_heads(tx) if request.every or end.tenant == (request.tenant or "")]
+    mine = [end for end in _own_heads(tx, keep) if request.every or end.tenant == (request.tenant or "")]
     ends = [_head(end) for end in request.heads if DATABASE in request.stores]
     ends += mine if STORE in request.stores else []
     before = _signed(tx)
@@ -94,7 +94,8 @@ def standing(tx: Tx) -> dict[str, Any]:
     return told | {"key": key, "faults": [] if accepted else faults}
 
 
-def _own_heads(tx: Tx) -> list[Head]:
+def _own_heads(tx: Tx, keep: Keep) -> list[Head]:
+    pairs.public_key(tx, keep, tenant=None, purpose="heads")  # that it was made is in the record, so it comes first
     while seal_batch(tx, audit, store=STORE):
         pass
     return heads(tx, audit, store=STORE)
