@@ -91,7 +91,7 @@ async def new_version(
                 numbered = replace(version, number=scope.versions.next_number(found.id))
                 scope.versions.add(numbered)
             scope.agents.point(found.id, version.id)
-            _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name)
+            _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name, before=found.version)
             return scope.agents.find(found.id), scope.versions.find(version.id)
 
     return await in_thread(write)
@@ -158,6 +158,16 @@ async def _publish(gateway: Publisher, tenant: str, version: Version, by: str) -
     )
 
 
-def _note(scope: Scope, version: Version, *, at: datetime, by: str, action: str, name: str) -> None:
-    detail = {"name": name, "version": version.id, "model": version.spec.model}
-    note(scope.connection, at=at, tenant=scope.tenant, actor=by, action=action, subject=version.agent, detail=detail)
+def _note(scope: Scope, version: Version, *, at: datetime, by: str, action: str, name: str, before: str = "") -> None:
+    """Write down what the agent is now, and was `before`: a version's id is the hash of its content."""
+    note(
+        scope.connection,
+        at=at,
+        tenant=scope.tenant,
+        actor=by,
+        action=action,
+        subject=version.agent,
+        detail={"name": name, "version": version.id, "model": version.spec.model},
+        before=before,
+        after=version.id,
+    )

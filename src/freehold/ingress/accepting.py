@@ -179,5 +179,6 @@ def _keep(scope: Scope, arrival: Arrival, message: Message) -> None:
         actor=arrival.by,
         action="message.accept",
         subject=message.id,
-        detail={"agent": message.agent, "conversation": message.conversation, "run": message.run},
+        detail={"agent": message.agent, "conversation": message.conversation},
+        run=message.run,
     )

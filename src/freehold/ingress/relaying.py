@@ -176,7 +176,8 @@ class Relay:
                     actor="outbox",
                     action=f"reply.{outgoing.state}",
                     subject=outgoing.id,
-                    detail={"run": outgoing.run, "channel": outgoing.channel, "attempts": outgoing.attempts},
+                    detail={"channel": outgoing.channel, "attempts": outgoing.attempts},
+                    run=outgoing.run,
                 )
 
 

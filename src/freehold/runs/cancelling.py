@@ -28,5 +28,6 @@ def cancel(scope: Scope, engine: Engine, *, run: str, by: str, clock: Clock) -> 
         action="run.cancel",
         subject=run,
         detail={"state": found.state, "segment": found.segment},
+        run=run,
     )
     return cancelled

@@ -54,7 +54,10 @@ def _settle(scope: Scope, engine: Engine, found: Approval, state: ApprovalState,
         actor=by,
         action=f"approval.{state}",
         subject=found.id,
-        detail={"run": found.run, "key": found.key, "hash": found.hash},
+        detail={"key": found.key},
+        run=found.run,
+        arguments=found.hash,
+        approver=by if state is ApprovalState.APPROVED else "",
     )
     resume_if_free(scope, engine, scope.runs.get(found.run), clock=clock, why=f"approval {state}")
     return decided

@@ -119,7 +119,10 @@ def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:
         actor=ACTOR,
         action="approval.asked",
         subject=approval.id,
-        detail={"run": run.id, "key": approval.key, "hash": approval.hash},
+        detail={"key": approval.key},
+        run=run.id,
+        policy=run.version,
+        arguments=approval.hash,
     )
 
 
@@ -161,4 +164,6 @@ def _note(scope: Scope, over: Run, *, clock: Clock, by: str, detail: dict[str, A
         action=f"run.{over.state}",
         subject=over.id,
         detail=detail | {"segment": over.segment, "epoch": over.epoch, "trace": over.trace},
+        run=over.id,
+        policy=over.version,
     )

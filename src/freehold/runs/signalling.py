@@ -53,5 +53,6 @@ def signal(
         action="run.signal",
         subject=run,
         detail={"id": signal, "name": name},
+        run=run,
     )
     return resume_if_free(scope, engine, found, clock=clock, why="signal")

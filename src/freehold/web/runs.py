@@ -196,7 +196,9 @@ def _start(at: Here, body: NewRun, key: str, trace: str) -> Run:
             actor=at.caller.actor,
             action="run.start",
             subject=run.id,
-            detail={"agent": run.agent, "version": run.version},
+            detail={"agent": run.agent},
+            run=run.id,
+            policy=run.version,
         )
         reach(WEB, "intent")
     reach(WEB, "stored")
