@@ -40,7 +40,7 @@ class Question:
     tenant: Tenant
     agent: str
     by: str
-    """Who decided, as people say it; empty where nobody did."""
+    """Who decided, as people say it; empty where nobody did, or where it was the visitor."""
 
 
 @router.get("/approve/{approval}")
@@ -117,7 +117,7 @@ def _said(platform: Platform, actor: str, visitor: Visitor) -> str:
     """Return an actor as people say it."""
     kind, _, which = actor.partition(":")
     if actor == visitor.caller.actor:
-        return visitor.words("approve.you")
+        return ""
     if kind == "person":
         person = platform.people.find(which)
         return (person.name or person.email) if person else visitor.words("approve.somebody")
@@ -153,13 +153,13 @@ def _page(request: Request, visitor: Visitor, question: Question, *, notice: str
 def _outcome(words: Words, question: Question) -> str:
     """Return what became of it and by whose word; empty while nobody has decided."""
     approval = question.approval
-    moment = words.moment(approval.decided_at) if approval.decided_at else ""
+    whose = {"by": question.by, "moment": words.moment(approval.decided_at or approval.expires_at)}
     match approval.state:
         case ApprovalState.ASKED:
             return ""
         case ApprovalState.APPROVED:
-            return words("approve.approved_by", by=question.by, moment=moment)
+            return words("approve.approved_by" if question.by else "approve.approved_by_you", **whose)
         case ApprovalState.DENIED:
-            return words("approve.denied_by", by=question.by, moment=moment)
+            return words("approve.denied_by" if question.by else "approve.denied_by_you", **whose)
         case ApprovalState.EXPIRED:
             return words("approve.expired_on", moment=words.moment(approval.expires_at))
