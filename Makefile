@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Only root can make users and cgroups, so only root can run every test there is.
 EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
 
-.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium clean
+.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium identity clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ bubblewrap:
 chromium:
 	@tools/environment chromium
 
+identity:
+	@tools/environment identity
+
 demo: bubblewrap runtime ## Watch an agent work: answer, run code, ask before harm, survive a kill
 	@$(BIN)/freehold demo
 
@@ -34,10 +37,10 @@ up: bubblewrap runtime ## Start the platform on the data folder
 quick: check bubblewrap ## For every commit, under 3 minutes: check, and the suites that start no platform
 	$(PYTEST) -q -m "not long" tests/unit tests/rules tests/property tests/contract
 
-test: bubblewrap chromium dev ## Under 5 minutes: every suite without its long tests
+test: bubblewrap chromium identity dev ## Under 5 minutes: every suite without its long tests
 	$(PYTEST) -q -m "not long" tests
 
-test-all: bubblewrap chromium dev ## Under 45 minutes: every test there is
+test-all: bubblewrap chromium identity dev ## Under 45 minutes: every test there is
 	$(PYTEST) $(EVERYTHING) tests
 
 check: dev ## Lint, format, types, import contracts, dependencies, spelling
