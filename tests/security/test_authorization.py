@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from freehold.core.access import AGENT_NOUNS, LEVELS, NOUNS, PLATFORM_NOUNS, ROLES, ROUTES
 from freehold.core.people import MemberState, PlatformRole, Role
-from freehold.core.tenants import Tenant, TenantState
+from freehold.core.tenants import Caller, Tenant, TenantState
 from freehold.tenants.keys import mint
 from freehold.web.building import build
 from tests import crowd
@@ -126,7 +126,8 @@ def routes(app: FastAPI) -> list[Route]:
 
 
 @pytest.fixture
-async def asking(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def asking(app: FastAPI, acme: Tenant, other: Tenant, paused: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the application, with all tenants there that are asked for."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{ADDRESS}") as client:
         yield client
@@ -255,3 +256,13 @@ async def test_a_key_for_one_agent_opens_what_is_about_agents_alone(
     scopes = {f"{noun}:{level}" for noun, level in product(AGENT_NOUNS, LEVELS)}
     key = web.key(acme, *scopes, agent=agent.id)
     assert await walk(asking, routes, "agent's key", Asker(bearer(key), within={"acme": frozenset(scopes)})) == []
+
+
+@pytest.mark.usefixtures("stopping_short")
+@pytest.mark.parametrize("door", ["may", "may_somewhere", "sees"])
+async def test_the_walk_notices_a_door_that_stands_open(
+    monkeypatch: pytest.MonkeyPatch, asking: httpx.AsyncClient, routes: list[Route], web: Web, acme: Tenant, door: str
+) -> None:
+    monkeypatch.setattr(Caller, door, lambda *_: True)
+    asker = Asker(bearer(web.key(acme, "usage:read")), within={"acme": frozenset({"usage:read"})})
+    assert await walk(asking, routes, door, asker) != []
