@@ -14,7 +14,7 @@ from freehold.audit.asking import Asking, asking, from_headers, request_id, to_h
 from freehold.audit.canonical import canonical, fingerprint
 from freehold.audit.chain import FACTS, Head, Link, line_hash, line_of, link, start, verify
 from freehold.audit.reading import Wanted, every_link, rows
-from freehold.audit.sealing import heads, pending, seal
+from freehold.audit.sealing import _any, _waiting, heads, pending, seal
 from freehold.core.errors import Invalid
 from freehold.core.tenants import Tenant
 from freehold.gateway.tables import audit
@@ -141,6 +141,14 @@ def test_a_row_gets_its_place_behind_the_act_and_only_once(database: Database) -
         ("ten_1", 2),
         ("ten_1", 3),
     ]
+
+
+def test_looking_for_rows_without_a_place_reads_nothing_else(database: Database) -> None:
+    with database.read() as tx:
+        for asked in (_any(audit), _waiting(audit)):
+            spelt = str(asked.compile(tx.engine))
+            plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {spelt}", (1,) * spelt.count("?")).all()
+            assert [step[3].partition("INDEX ")[2] for step in plan] == ["audit_unsealed"]
 
 
 @pytest.mark.parametrize(

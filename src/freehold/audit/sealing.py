@@ -95,7 +95,8 @@ def detail_of(row: Row[Any]) -> dict[str, Any]:
 
 @cache
 def _any(table: Table) -> Select[tuple[int]]:
-    return select(table.c.position).where(table.c.seq.is_(None)).limit(1)
+    # In this order, or SQLite reads the whole of another index to find that there is nothing.
+    return select(table.c.position).where(table.c.seq.is_(None)).order_by(table.c.position).limit(1)
 
 
 @cache
