@@ -132,6 +132,7 @@ def _check_spec(spec: Spec) -> None:
 def _check_free(tenancy: Tenancy, name: str, at: datetime) -> None:
     """Refuse early what would be refused in the end, so that the gateway is told of nothing that comes to nothing."""
     with tenancy.read() as scope:
+        scope.agents.require_all()
         try:
             scope.agents.find(name)
         except NotFound:

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, bind
 
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.effects import Verdict
-from freehold.core.errors import Conflict, NotFound
+from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.store.schema import fields, table, tenant_column
 from freehold.store.types import Json, Moment
 
@@ -51,12 +51,13 @@ _VERSION: Final = select(version_table).where(
 class Agents:
     """The agents of one tenant."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, know no other one."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def add(self, agent: Agent) -> None:
-        """Write down a new agent; a name that is taken is a `Conflict`."""
+        """Write down a new agent; a name that is taken is a `Conflict`, and who knows one agent makes no other."""
+        self.require_all()
         if self._row(agent.name) is not None:
             raise Conflict(
                 f"There is an agent {agent.name!r} already.",
@@ -64,6 +65,15 @@ class Agents:
                 remedy="Choose another name, or make a new version of that agent.",
             )
         self._connection.execute(agent_table.insert().values(asdict(agent) | {"tenant": self._tenant}))
+
+    def require_all(self) -> None:
+        """Return if this is about all agents; raise `Denied` (`bound_to_agent`) where it is about one alone."""
+        if self._agent is not None:
+            raise Denied(
+                "This key is for one agent.",
+                code="bound_to_agent",
+                remedy="Use a key that is not bound to an agent to make another one.",
+            )
 
     def find(self, name: str) -> Agent:
         """Return the agent whose name or id is `name`; raise `NotFound` where there is none."""
@@ -75,6 +85,7 @@ class Agents:
     def page(self, *, after: str = "", limit: int = 100) -> list[Agent]:
         """Return agents by id, those behind `after`, at most `limit`."""
         query = select(agent_table).where(agent_table.c.tenant == self._tenant, agent_table.c.id > after)
+        query = query if self._agent is None else query.where(agent_table.c.id == self._agent)
         rows = self._connection.execute(query.order_by(agent_table.c.id).limit(limit)).mappings()
         return [Agent(**fields(row, "tenant")) for row in rows]
 
@@ -88,15 +99,17 @@ class Agents:
 
     def _row(self, name: str) -> Agent | None:
         row = self._connection.execute(_AGENT, {"of_tenant": self._tenant, "of_name": name}).mappings().first()
-        return None if row is None else Agent(**fields(row, "tenant"))
+        if row is None or self._agent not in {None, row["id"]}:
+            return None
+        return Agent(**fields(row, "tenant"))
 
 
 class Versions:
     """The versions of one tenant's agents."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, know those of no other one."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def add(self, version: Version) -> None:
         """Write down a version; the same content again changes nothing."""
@@ -120,12 +133,15 @@ class Versions:
     def of(self, agent: str) -> list[Version]:
         """Return the agent's versions, newest first."""
         query = select(version_table).where(version_table.c.tenant == self._tenant, version_table.c.agent == agent)
+        query = query if self._agent is None else query.where(version_table.c.agent == self._agent)
         rows = self._connection.execute(query.order_by(version_table.c.number.desc())).mappings()
         return [_version(fields(row, "tenant")) for row in rows]
 
     def _row(self, version: str) -> Version | None:
         row = self._connection.execute(_VERSION, {"of_tenant": self._tenant, "of_id": version}).mappings().first()
-        return None if row is None else _version(fields(row, "tenant"))
+        if row is None or self._agent not in {None, row["agent"]}:
+            return None
+        return _version(fields(row, "tenant"))
 
 
 def _version(values: dict[str, object]) -> Version:

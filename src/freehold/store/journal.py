@@ -140,9 +140,9 @@ class Signals:
 class Approvals:
     """The questions of one tenant's runs."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, show those of no other one."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def add(self, approval: Approval) -> None:
         """Write down a question."""
@@ -179,5 +179,6 @@ class Approvals:
 
     def _where(self, which: Any) -> list[Approval]:
         query = select(approval_table).where(approval_table.c.tenant == self._tenant, which)
+        query = query if self._agent is None else query.where(approval_table.c.agent == self._agent)
         rows = self._connection.execute(query.order_by(approval_table.c.id)).mappings()
         return [Approval(**fields(row, "tenant")) for row in rows]

@@ -96,9 +96,9 @@ class Outbox:
 class Idempotency:
     """What one tenant's requests made under keys their senders chose."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; those about one `agent` are told apart."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def made(self, place: str, key: str, digest: str) -> str | None:
         """
@@ -108,7 +108,7 @@ class Idempotency:
         """
         query = select(idempotency_table.c.digest, idempotency_table.c.made).where(
             idempotency_table.c.tenant == self._tenant,
-            idempotency_table.c.place == place,
+            idempotency_table.c.place == self._at(place),
             idempotency_table.c.key == key,
         )
         row = self._connection.execute(query).first()
@@ -126,7 +126,7 @@ class Idempotency:
         """Return whether any request under `key` at `place` made something before."""
         query = select(idempotency_table.c.made).where(
             idempotency_table.c.tenant == self._tenant,
-            idempotency_table.c.place == place,
+            idempotency_table.c.place == self._at(place),
             idempotency_table.c.key == key,
         )
         return self._connection.execute(query).first() is not None
@@ -135,6 +135,9 @@ class Idempotency:
         """Remember what a request under `key` made."""
         self._connection.execute(
             idempotency_table.insert().values(
-                tenant=self._tenant, place=place, key=key, digest=digest, made=made, created_at=at
+                tenant=self._tenant, place=self._at(place), key=key, digest=digest, made=made, created_at=at
             )
         )
+
+    def _at(self, place: str) -> str:
+        return place if self._agent is None else f"{place}@{self._agent}"

@@ -109,9 +109,9 @@ _APPEND: Final = (
 class Runs:
     """The runs of one tenant."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, show those of no other one."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def add(self, run: Run) -> None:
         """Write down a new run."""
@@ -120,7 +120,7 @@ class Runs:
     def get(self, run: str) -> Run:
         """Return the run; raise `NotFound` where there is none."""
         row = self._connection.execute(_GET, self._is(run)).mappings().first()
-        if row is None:
+        if row is None or self._agent not in {None, row["agent"]}:
             raise NotFound("There is no such run.", remedy="`freehold run list` shows the tenant's runs.")
         return Run(**fields(row, "tenant"))
 
@@ -147,7 +147,8 @@ class Runs:
         """Return runs, newest first: those older than the id `after`, at most `limit`."""
         query = select(run_table).where(run_table.c.tenant == self._tenant)
         query = query.where(run_table.c.id < after) if after else query
-        query = query.where(run_table.c.agent == agent) if agent else query
+        for which in filter(None, (agent, self._agent)):
+            query = query.where(run_table.c.agent == which)
         query = query.where(run_table.c.state == state) if state else query
         rows = self._connection.execute(query.order_by(run_table.c.id.desc()).limit(limit)).mappings()
         return [Run(**fields(row, "tenant")) for row in rows]

@@ -32,18 +32,18 @@ class Scope:
         self.agent = agent
         self.members = Members(connection, tenant)
         self.invitations = Invitations(connection, tenant)
-        self.agents = Agents(connection, tenant)
-        self.versions = Versions(connection, tenant)
-        self.runs = Runs(connection, tenant)
+        self.agents = Agents(connection, tenant, agent=agent)
+        self.versions = Versions(connection, tenant, agent=agent)
+        self.runs = Runs(connection, tenant, agent=agent)
         self.events = Events(connection, tenant)
-        self.talk = Talk(connection, tenant)
+        self.talk = Talk(connection, tenant, agent=agent)
         self.channels = Channels(connection, tenant)
         self.parts = Parts(connection, tenant)
         self.steps = Steps(connection, tenant)
         self.signals = Signals(connection, tenant)
-        self.approvals = Approvals(connection, tenant)
+        self.approvals = Approvals(connection, tenant, agent=agent)
         self.outbox = Outbox(connection, tenant)
-        self.idempotency = Idempotency(connection, tenant)
+        self.idempotency = Idempotency(connection, tenant, agent=agent)
 
 
 @final

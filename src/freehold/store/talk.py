@@ -108,9 +108,9 @@ _TURNS: Final = (
 class Talk:
     """What is said to and by the agents of one tenant."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        """Belong to `tenant`, within the transaction of `connection`."""
-        self._connection, self._tenant = connection, tenant
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, know what was said to no other."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def open(self, conversation: Conversation) -> None:
         """Write down a new conversation."""
@@ -135,7 +135,7 @@ class Talk:
         """Return the message; raise `NotFound` where there is none."""
         which = {"of_tenant": self._tenant, "of_id": message}
         row = self._connection.execute(_MESSAGE, which).mappings().first()
-        if row is None:
+        if row is None or self._agent not in {None, row["agent"]}:
             raise NotFound("There is no such message.")
         return _message(fields(row, "tenant"))
 
@@ -145,21 +145,29 @@ class Talk:
             message_table.c.tenant == self._tenant,
             message_table.c.conversation == conversation,
             message_table.c.id > after,
+            *self._theirs(),
         )
         rows = self._connection.execute(query.order_by(message_table.c.id).limit(limit)).mappings()
         return [_message(fields(row, "tenant")) for row in rows]
 
     def messages_to(self, agent: str, *, before: str = "", limit: int = 100) -> list[Message]:
         """Return the messages to an agent, newest first: those older than the id `before`."""
-        query = select(message_table).where(message_table.c.tenant == self._tenant, message_table.c.agent == agent)
+        query = select(message_table).where(
+            message_table.c.tenant == self._tenant, message_table.c.agent == agent, *self._theirs()
+        )
         query = query.where(message_table.c.id < before) if before else query
         rows = self._connection.execute(query.order_by(message_table.c.id.desc()).limit(limit)).mappings()
         return [_message(fields(row, "tenant")) for row in rows]
 
+    def _theirs(self) -> list[Any]:
+        return [] if self._agent is None else [message_table.c.agent == self._agent]
+
     def _conversation(self, which: Any) -> Conversation | None:
         query = select(conversation_table).where(conversation_table.c.tenant == self._tenant, which)
         row = self._connection.execute(query).mappings().first()
-        return None if row is None else Conversation(**fields(row, "tenant"))
+        if row is None or self._agent not in {None, row["agent"]}:
+            return None
+        return Conversation(**fields(row, "tenant"))
 
 
 class Channels:
