@@ -6,31 +6,15 @@ error that the gateway raised; a gateway that is away is `Unavailable` with code
 request may be made again: every effect has its key.
 """
 
-import socket
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
-import aiohttp
-import msgspec
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.tracing import Trace
-from typing_extensions import override
-
-from freehold.audit.asking import to_headers
 from freehold.core.ceremonies import Claims
 from freehold.core.effects import Effect, EffectState, Outcome
-from freehold.core.errors import FreeholdError, Unavailable, from_problem
-from freehold.store.sockets import fitting
+from freehold.gateway.dialling import Line, OnText
 
-CONNECT_SECONDS: Final = 5.0
-MAX_LINE: Final = 64 << 20
-AWAY_AFTER: Final = 0.5
-_CREDENTIALS: Final = struct.Struct("3i")
-
-OnText = Callable[[str], None]
+__all__ = ["ChatReply", "OnText", "ToolCall", "WebGateway", "Work", "WorkerGateway"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,78 +54,7 @@ class ChatReply:
 
 
 @final
-class _Connector(aiohttp.UnixConnector):
-    """Speaks with one user's processes only: whoever else may write beside the socket could have put theirs there."""
-
-    def __init__(self, path: str, *, user: int) -> None:
-        super().__init__(path, limit=0)
-        self._user = user
-
-    @override
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        made = await super()._create_connection(req, traces, timeout)
-        transport = made.transport
-        if self._user >= 0 and (transport is None or _user_of(transport.get_extra_info("socket")) != self._user):
-            made.abort()
-            raise aiohttp.ClientConnectionError("Somebody else listens there.")
-        return made
-
-
-def _user_of(end: socket.socket) -> int:
-    """Return the user who listens at the other end."""
-    _, user, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return int(user)
-
-
-class _Socket:
-    """One of the gateway's sockets."""
-
-    def __init__(self, path: Path, *, user: int = -1) -> None:
-        """Speak over the socket at `path`; with `user`, only if it is that user who listens."""
-        self._path, self._user = path, user
-        self._session: aiohttp.ClientSession | None = None
-
-    async def close(self) -> None:
-        """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _ask(self, operation: str, question: dict[str, Any], on_text: OnText | None = None) -> Any:
-        """Put one question; text that arrives before the answer goes to `on_text`."""
-        body = msgspec.json.encode(question)
-        try:
-            async with self._opened().post(
-                f"http://gateway/v1/{operation}", data=body, headers=to_headers()
-            ) as response:
-                if response.status != 200:  # noqa: PLR2004
-                    raise _problem(response.status, await response.read(), response.headers.get("Retry-After"))
-                if response.content_type != "application/x-ndjson":
-                    return msgspec.json.decode(await response.read())
-                return await _stream(response, on_text)
-        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
-            raise Unavailable(
-                "The gateway is away.",
-                code="gateway_away",
-                after=AWAY_AFTER,
-                remedy="It is started again by itself; see `freehold doctor` if it stays away.",
-            ) from error
-
-    def _opened(self) -> aiohttp.ClientSession:
-        # Made at the first question, because only then there is a loop to belong to.
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(fitting(self._path), user=self._user),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                headers={"Content-Type": "application/json"},
-                read_bufsize=1 << 20,
-            )
-        return self._session
-
-
-@final
-class WorkerGateway(_Socket):
+class WorkerGateway(Line):
     """What a worker may ask of the gateway."""
 
     async def chat(
@@ -149,7 +62,7 @@ class WorkerGateway(_Socket):
     ) -> ChatReply:
         """Return the model's reply to `body` (a chat completion request without model and stream)."""
         question = asdict(work) | {"key": key, "model": model, "body": body, "stream": on_text is not None}
-        reply = await self._ask("chat", question, on_text)
+        reply = await self.ask("chat", question, on_text)
         calls = tuple(ToolCall(**call) for call in reply.pop("calls"))
         return ChatReply(calls=calls, **reply)
 
@@ -159,7 +72,7 @@ class WorkerGateway(_Socket):
 
         Of the connection `sandbox` an allowed effect comes back *open*: carry it out and `settle` it.
         """
-        return _outcome(await self._ask("submit", asdict(work) | {"effect": asdict(effect)}))
+        return _outcome(await self.ask("submit", asdict(work) | {"effect": asdict(effect)}))
 
     async def settle(
         self,
@@ -171,66 +84,66 @@ class WorkerGateway(_Socket):
         error: dict[str, Any] | None = None,
     ) -> None:
         """Report what became of an effect the worker carried out; saying the same again changes nothing."""
-        await self._ask("settle", asdict(work) | {"key": key, "state": str(state), "result": result, "error": error})
+        await self.ask("settle", asdict(work) | {"key": key, "state": str(state), "result": result, "error": error})
 
     async def deliver(
         self, *, tenant: str, key: str, connection: str, operation: str, arguments: dict[str, Any], trace: str = ""
     ) -> Outcome:
         """Send something of the platform's own through a channel's connection, once per key."""
         effect = {"key": key, "connection": connection, "operation": operation, "arguments": arguments}
-        return _outcome(await self._ask("deliver", {"tenant": tenant, "effect": effect, "trace": trace}))
+        return _outcome(await self.ask("deliver", {"tenant": tenant, "effect": effect, "trace": trace}))
 
     async def sandbox_usage(self, work: Work, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:
         """Report that a sandbox of the run was awake."""
         counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb": memory_mb}
-        await self._ask("sandbox-usage", asdict(work) | counts)
+        await self.ask("sandbox-usage", asdict(work) | counts)
 
 
 @final
-class WebGateway(_Socket):
+class WebGateway(Line):
     """What web may ask of the gateway; no tenant means the platform itself."""
 
     async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
         """Seal `value` as the newest version of a secret."""
-        await self._ask("secrets/set", {"tenant": tenant, "name": name, "value": value, "by": by})
+        await self.ask("secrets/set", {"tenant": tenant, "name": name, "value": value, "by": by})
 
     async def list_secrets(self, tenant: str | None) -> list[dict[str, Any]]:
         """Return name, version, set_by and set_at of each secret; a value never comes back."""
-        return list(await self._ask("secrets/list", {"tenant": tenant}))
+        return list(await self.ask("secrets/list", {"tenant": tenant}))
 
     async def delete_secret(self, tenant: str | None, name: str, *, by: str) -> None:
         """Forget a secret that no connection uses."""
-        await self._ask("secrets/delete", {"tenant": tenant, "name": name, "by": by})
+        await self.ask("secrets/delete", {"tenant": tenant, "name": name, "by": by})
 
     async def create_connection(
         self, tenant: str | None, *, kind: str, name: str, config: dict[str, Any], secret: str | None, by: str
     ) -> dict[str, Any]:
         """Make a connection and return it: id, name, kind, config, secret (its name), made_by, made_at."""
         made = {"tenant": tenant, "kind": kind, "name": name, "config": config, "secret": secret, "by": by}
-        return dict(await self._ask("connections/create", made))
+        return dict(await self.ask("connections/create", made))
 
     async def list_connections(self, tenant: str | None) -> list[dict[str, Any]]:
         """Return the tenant's own connections, or the platform's."""
-        return list(await self._ask("connections/list", {"tenant": tenant}))
+        return list(await self.ask("connections/list", {"tenant": tenant}))
 
     async def delete_connection(self, tenant: str | None, name: str, *, by: str) -> None:
         """Delete a connection."""
-        await self._ask("connections/delete", {"tenant": tenant, "name": name, "by": by})
+        await self.ask("connections/delete", {"tenant": tenant, "name": name, "by": by})
 
     async def publish(
         self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
     ) -> None:
         """Grant an immutable version its model and tools; the same again changes nothing."""
         grants = {"tenant": tenant, "agent": agent, "version": version, "model": model, "tools": tools, "by": by}
-        await self._ask("publish", grants)
+        await self.ask("publish", grants)
 
     async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
         """Decide about an effect that was asked about, naming the bytes that were shown."""
-        await self._ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
+        await self.ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
 
     async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
         """Return `rows` (newest first, at most 1,000), `kinds` and `total`, from a moment on; no tenant: of all."""
-        return dict(await self._ask("usage", {"tenant": tenant, "run": run, "since": since}))
+        return dict(await self.ask("usage", {"tenant": tenant, "run": run, "since": since}))
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
@@ -240,105 +153,82 @@ class WebGateway(_Socket):
 
         `wanted` are `actor`, `action`, `subject`, `run`, `since` (milliseconds), and `last` for the newest.
         """
-        return list(await self._ask("audit", {"tenant": tenant, "after": after, "limit": limit, **wanted}))
+        return list(await self.ask("audit", {"tenant": tenant, "after": after, "limit": limit, **wanted}))
 
     async def verify_audit(self) -> dict[str, Any]:
         """Verify every chain of the gateway: `ok`, `count`, `heads`, `faults`, and how `anchors` stand."""
-        return dict(await self._ask("audit/verify", {}))
+        return dict(await self.ask("audit/verify", {}))
 
     async def audit_lines(
         self, tenant: str | None, *, after: int, until: int, limit: int = 500
     ) -> list[dict[str, Any]]:
         """Return a stretch of one chain as it is exported, each line with its `position` beside."""
         asked = {"tenant": tenant, "after": after, "until": until, "limit": limit}
-        return list(await self._ask("audit/lines", asked))
+        return list(await self.ask("audit/lines", asked))
 
     async def audit_head(
         self, tenant: str | None, *, stores: Sequence[str], heads: list[dict[str, Any]], every: bool = False
     ) -> dict[str, Any]:
         """Sign what is about to be exported; return the `line` and the gateway's own `heads` in it."""
         asked = {"tenant": tenant, "stores": list(stores), "heads": heads, "every": every}
-        return dict(await self._ask("audit/head", asked))
+        return dict(await self.ask("audit/head", asked))
 
     async def audit_known(self) -> dict[str, Any]:
         """Return when the last anchor was signed (`at`), and the `heads` of the database it knows."""
-        return dict(await self._ask("audit/known", {}))
+        return dict(await self.ask("audit/known", {}))
 
     async def audit_anchor(
         self, *, heads: list[dict[str, Any]], seen: list[dict[str, Any]], accepted: str = ""
     ) -> dict[str, Any]:
         """Sign the ends of all chains and write them to the second place; return the anchor."""
-        return dict(await self._ask("audit/anchor", {"heads": heads, "seen": seen, "accepted": accepted}))
+        return dict(await self.ask("audit/anchor", {"heads": heads, "seen": seen, "accepted": accepted}))
 
     async def audit_key(self) -> str:
         """Return the public key under which heads are signed, in hexadecimal."""
-        return str((await self._ask("audit/key", {}))["key"])
+        return str((await self.ask("audit/key", {}))["key"])
 
     async def tenant_key(self, tenant: str | None) -> str:
         """Return the key that personal text of `tenant` (none: the platform) is encrypted to; made if there is none."""
-        return str((await self._ask("tenants/key", {"tenant": tenant}))["key"])
+        return str((await self.ask("tenants/key", {"tenant": tenant}))["key"])
 
     async def open_texts(self, tenant: str | None, sealed: list[bytes]) -> list[dict[str, Any]]:
         """Return personal text opened, in order: each the `nonce` and the `personal` that its hash covers."""
-        return list(await self._ask("audit/open", {"tenant": tenant, "sealed": sealed}))
+        return list(await self.ask("audit/open", {"tenant": tenant, "sealed": sealed}))
 
     async def verify_webhook(self, tenant: str, secret: str, headers: dict[str, str], body: bytes) -> None:
         """Raise `Denied` unless `body` is signed with the tenant's secret of that name."""
         question = {"tenant": tenant, "secret": secret, "headers": headers, "body": body}
-        await self._ask("webhooks/verify", question)
+        await self.ask("webhooks/verify", question)
 
     async def send_mail(self, *, to: str, subject: str, text: str, key: str) -> None:
         """Send a mail of the platform's own, once per key."""
-        await self._ask("mail", {"to": to, "subject": subject, "text": text, "key": key})
+        await self.ask("mail", {"to": to, "subject": subject, "text": text, "key": key})
 
     async def oidc_start(self, *, state: str, nonce: str, challenge: str, redirect_uri: str) -> str:
         """Return the address of the provider to which a browser is sent."""
         asked = {"state": state, "nonce": nonce, "challenge": challenge, "redirect_uri": redirect_uri}
-        return str((await self._ask("oidc/start", asked))["url"])
+        return str((await self.ask("oidc/start", asked))["url"])
 
     async def oidc_exchange(
         self, *, code: str, verifier: str, nonce: str, redirect_uri: str, issuer: str | None
     ) -> Claims:
         """Return who came back from the provider with `code`; raise `Denied` (`oidc_refused`) if nobody we trust."""
         asked = {"code": code, "verifier": verifier, "nonce": nonce, "redirect_uri": redirect_uri, "issuer": issuer}
-        told = await self._ask("oidc/exchange", asked)
+        told = await self.ask("oidc/exchange", asked)
         return Claims(**(told | {"groups": frozenset(told["groups"])}))
 
     async def oidc_goodbye(self, *, redirect_uri: str) -> str:
         """Return the address at which a browser signs out of the provider too; empty where there is none."""
-        return str((await self._ask("oidc/goodbye", {"redirect_uri": redirect_uri}))["url"])
+        return str((await self.ask("oidc/goodbye", {"redirect_uri": redirect_uri}))["url"])
 
     async def oidc_ended(self, token: str) -> tuple[str, int]:
         """Return whose sessions a logout token of the provider ends, and when it was made (seconds since 1970)."""
-        told = await self._ask("oidc/ended", {"token": token})
+        told = await self.ask("oidc/ended", {"token": token})
         return str(told["subject"]), int(told["at"])
 
     async def health(self) -> dict[str, Any]:
         """Return `{"ok": true, …}`; raise `Unavailable` if the gateway is away."""
-        return dict(await self._ask("health", {}))
-
-
-async def _stream(response: aiohttp.ClientResponse, on_text: OnText | None) -> Any:
-    buffer = bytearray()
-    async for chunk in response.content.iter_any():
-        buffer += chunk
-        while (end := buffer.find(b"\n")) >= 0:
-            line = msgspec.json.decode(bytes(buffer[:end]))
-            del buffer[: end + 1]
-            if "reply" in line:
-                return line["reply"]
-            if "problem" in line:
-                raise from_problem(line["problem"]["status"], line["problem"], after=line["after"])
-            if on_text is not None:
-                on_text(line["text"])
-        if len(buffer) > MAX_LINE:
-            break
-    raise aiohttp.ClientPayloadError("The stream ended before its end.")
-
-
-def _problem(status: int, body: bytes, after: str | None) -> FreeholdError:
-    problem = msgspec.json.decode(body)
-    return from_problem(status, problem, after=float(after or AWAY_AFTER))
+        return dict(await self.ask("health", {}))
 
 
 def _outcome(told: dict[str, Any]) -> Outcome:
