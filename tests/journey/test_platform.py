@@ -3,6 +3,8 @@
 import asyncio
 import json
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from freehold.cli.calling import of_tenant
 from freehold.testing.platform import LocalPlatform
 from freehold.testing.providers import Says, provider
 from tests.platforms import HOOK_SECRET, Desk, mailbox, run_cli, told, until
+from tools import verify_audit
 
 
 def test_health_needs_no_key_and_everything_else_does(platform: LocalPlatform) -> None:
@@ -161,6 +164,27 @@ def test_the_record_verifies_here_and_offline(platform: LocalPlatform, desk: Des
     forged = run_cli(platform, "audit", "verify", str(file))
     assert forged.returncode == 1
     assert "changed" in forged.stderr
+
+
+def test_an_outsider_verifies_a_tenants_record_with_one_file(
+    platform: LocalPlatform, desk: Desk, tmp_path: Path
+) -> None:
+    desk.settle("watched")
+    desk.say("watched", "run: true", wait=30)
+    key, file = tmp_path / "audit.pub", tmp_path / "watched.jsonl"
+    key.write_text(run_cli(platform, "audit", "key").stdout)
+    anchored = run_cli(platform, "audit", "anchor", "--json")
+    assert anchored.returncode == 0
+    assert json.loads(anchored.stdout)["number"] >= 1
+    assert run_cli(platform, "audit", "export", "-t", "watched", "-o", str(file)).returncode == 0
+    alone = [sys.executable, "-I", "-S", verify_audit.__file__, str(file), "--key", str(key)]
+    judged = subprocess.run(alone, capture_output=True, text=True, check=False, cwd="/")
+    assert (judged.returncode, judged.stderr) == (0, "")
+    assert "in 2 chains" in judged.stdout
+    run = json.loads(run_cli(platform, "run", "list", "-t", "watched", "--json").stdout)[0]["id"]
+    rows = json.loads(run_cli(platform, "audit", "list", "-t", "watched", "--run", run, "--json").stdout)
+    assert {row["store"] for row in rows} == {"database", "gateway"}
+    assert {"message.accept", "effect.open", "effect.done", "run.done"} <= {row["action"] for row in rows}
 
 
 def test_usage_counts_models_and_sandboxes(platform: LocalPlatform, desk: Desk) -> None:
