@@ -31,9 +31,10 @@ def test_one_too_many_is_refused_and_says_what_to_do(platform: LocalPlatform) ->
 
 
 def test_a_sandbox_is_no_larger_than_the_tier(platform: LocalPlatform) -> None:
-    task = "run: python3 -c 'x = bytearray(150_000_000); print(len(x))' || echo too much"
-    answer = run_cli(platform, "message", "send", "ada", task, "-t", "small", "--wait", "60")
-    assert "150000000" not in answer.stdout.replace(task, "")
+    task = "run: python3 -c 'x = bytearray(SIZE); print(len(x))' || echo too $((1+1)) much"
+    for size, said in (("10_000_000", "10000000"), ("150_000_000", "too 2 much")):
+        sent = run_cli(platform, "message", "send", "ada", task.replace("SIZE", size), "-t", "small", "--wait", "60")
+        assert said in sent.stdout, sent.stdout
 
 
 @pytest.mark.parametrize(

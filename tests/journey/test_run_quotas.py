@@ -95,3 +95,16 @@ def test_children_at_work_are_counted_without_a_look_at_those_that_are_over(stag
     with stage.store.database.read() as connection:
         (plan,) = connection.execute(text(f"EXPLAIN QUERY PLAN {spelt}"))
     assert "runs_children_at_work" in plan[3]
+
+
+async def test_when_the_tier_ends_what_began_goes_on_and_delegates_nothing_more(stage: Stage) -> None:
+    async def late(segment: Segment) -> Ending:
+        if segment.run.segment == 1:
+            with stage.store.write() as platform:
+                Tiers(platform.connection).give(ACME.id, "pro", until=stage.now, source=TierSource.TRIAL)
+        return await delegates("a")(segment)
+
+    stage.script = late
+    run = stage.start()
+    await stage.settle()
+    assert stage.run(run.id).output == "tier_ended"
