@@ -17,6 +17,7 @@ Prefix = Literal[
     "mem",
     "inv",
     "ses",
+    "otc",
     "pky",
     "key",
     "agt",
