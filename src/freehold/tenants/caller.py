@@ -1,16 +1,23 @@
 """Who asks: from what came with a request to a `Caller`."""
 
+import contextlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from freehold.core.access import ALL
-from freehold.core.errors import Denied
+from freehold.core.errors import Denied, FreeholdError
+from freehold.core.people import PersonState, Session
 from freehold.core.tenants import Caller, Key
 from freehold.store.scope import Store
 from freehold.tenants.keys import genuine, hashed, id_in, well_formed
+from freehold.tenants.marks import genuine as made_by_us
 from freehold.tenants.sealing import Seal
+from freehold.tenants.sessions import SEEN, in_force
+from freehold.tenants.sessions import hashed as session_hash
+from freehold.tenants.sessions import well_formed as good_session
+from freehold.tenants.standing import caller_in
 
 OPERATOR: Final = "operator"
 UNAUTHENTICATED: Final = 401
@@ -32,6 +39,8 @@ class Known:
 
     operator_hash: str
     seal: Seal
+    operator_passkey: bool = False
+    """Whether operators must have shown a passkey in their session."""
 
 
 def recognise(store: Store, presented: Presented, *, known: Known, at: datetime) -> Caller:
@@ -42,7 +51,7 @@ def recognise(store: Store, presented: Presented, *, known: Known, at: datetime)
     constant time, and a row counts only if its seal holds. A key counts before a session.
     """
     if not presented.authorization:
-        raise _nobody()
+        return _signed_in(store, presented.session, known=known, at=at)
     scheme, _, text = presented.authorization.strip().partition(" ")
     text = text.strip()
     if scheme.lower() != "bearer" or not text:
@@ -62,6 +71,31 @@ def _keyed(store: Store, text: str, *, known: Known, at: datetime) -> Caller:
     return caller_of(key)
 
 
+def _signed_in(store: Store, text: str, *, known: Known, at: datetime) -> Caller:
+    if not text:
+        raise _nobody()
+    if not good_session(text):
+        raise _over()
+    with store.read() as platform:
+        session = platform.sessions.by_hash(session_hash(text))
+        if session is None or not in_force(session, seal=known.seal, at=at):
+            raise _over()
+        person = platform.people.find(session.person)
+        if person is None or not made_by_us(known.seal, person) or person.state is not PersonState.ACTIVE:
+            raise _over()
+        places = platform.people.places(person.id)
+    _see(store, session, at=at)
+    return caller_in(session, person, places, seal=known.seal, passkey=known.operator_passkey)
+
+
+def _see(store: Store, session: Session, *, at: datetime) -> None:
+    """Write down, at most once a minute, that a session is in use; without room for it, it is in use all the same."""
+    if at - session.seen_at < SEEN:
+        return
+    with contextlib.suppress(FreeholdError), store.write() as platform:
+        platform.sessions.seen(session.id, at=at)
+
+
 def caller_of(key: Key) -> Caller:
     """Return what the holder of `key` is to us."""
     who = Caller(actor=f"key:{key.id}", way="key", key=key.id, agent=key.agent, platform=key.scopes)
@@ -77,6 +111,10 @@ def _nobody() -> Denied:
         status=UNAUTHENTICATED,
         remedy="Send it as: Authorization: Bearer <key>. An operator makes one with: freehold key create",
     )
+
+
+def _over() -> Denied:
+    return Denied("You are not signed in any more.", code="no_session", status=UNAUTHENTICATED, remedy="Sign in again.")
 
 
 def _wrong() -> Denied:
