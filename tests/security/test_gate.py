@@ -13,13 +13,14 @@ from freehold.web.building import build
 from tests.security.test_hostile_clients import listening
 from tests.webs import ADDRESS, OPERATOR, Web, bearer, client, made
 
+POLICY = "default-src 'none'; frame-ancestors 'none'"
 CAREFUL = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": POLICY,
 }
 COOKIE = {"Cookie": "a=b; __Host-freehold=whatever"}
 OURS = f"http://{ADDRESS}"
@@ -138,8 +139,11 @@ async def test_nothing_is_upgraded_to_a_web_socket(tmp_path: Path, origin: bytes
 @pytest.mark.parametrize("path", [*SOMEWHERE, "/healthz", "/api/v1/nowhere"])
 def test_every_answer_tells_browsers_to_be_careful(asking: TestClient, path: str) -> None:
     for headers in ({}, bearer(OPERATOR), {"Host": "evil.example"}):
-        answer = asking.get(path, headers=headers)
-        assert CAREFUL.items() <= dict(answer.headers).items()
+        answer = asking.get(path, headers=headers, follow_redirects=False)
+        policy = answer.headers["content-security-policy"]  # a page states its own
+        assert CAREFUL.items() <= (dict(answer.headers) | {"content-security-policy": POLICY}).items()
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
         assert "strict-transport-security" not in answer.headers
 
 
@@ -237,3 +241,11 @@ def test_the_operators_key_is_never_asked_to_wait(tmp_path: Path) -> None:
     web.tenant("acme")
     with client(web) as asking:
         assert statuses(asking, "/api/v1/tenants/acme", 30) == [200] * 30
+
+
+def test_a_flood_of_strangers_hides_our_health_from_nobody_on_this_machine(tmp_path: Path) -> None:
+    web = made(tmp_path, rate_address=1)
+    with TestClient(build(web.state), base_url=OURS, client=("127.0.0.1", 1)) as asking:
+        assert statuses(asking, "/nowhere", 11)[-1] == 429
+        assert 429 not in statuses(asking, "/healthz", 20)
+        assert statuses(asking, "/healthz", 1, {"X-Forwarded-For": "192.0.2.1"}) == [429]

@@ -28,6 +28,8 @@ from freehold.core.errors import Conflict, FreeholdError, Unavailable
 from freehold.settings import Settings, passed_on
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import FILE, ensure_operator_key, ensure_seal
+from freehold.web.hosts import hosts_of
+from freehold.web.rates import networks
 
 READY_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 0.05
@@ -73,6 +75,8 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
     (`no_sandboxes`) where this machine cannot make a sandbox, `Invalid` (`port_taken`) where somebody else listens.
     """
     os.umask(0o077)
+    hosts_of(settings)  # what web would stumble over is told before anything starts
+    networks(settings.proxies)
     demand_sandboxes(settings)
     users = apart(settings) if os.geteuid() == 0 else alone()
     lay_out(settings.data, users)

@@ -23,7 +23,7 @@ from freehold.store.threads import in_thread
 from freehold.tenants.caller import UNAUTHENTICATED, recognise
 from freehold.tenants.keys import hashed
 from freehold.web.head import Head, read
-from freehold.web.hosts import admit_cookie, hosts_of
+from freehold.web.hosts import LOOPBACK, admit_cookie, hosts_of
 from freehold.web.problems import answer, broken
 from freehold.web.rates import address_of, customer, networks
 from freehold.web.state import State
@@ -104,7 +104,8 @@ class Gate:
         if (head.secret or path.startswith(KEYED)) and not is_open(scope["method"], path):
             found = await self._who(head, customer(address))
         if not isinstance(found, Caller):
-            self._state.rates.address.take(customer(address))
+            if not _looks_after_us(path, head):
+                self._state.rates.address.take(customer(address))
             if found is not None and path.startswith(KEYED):
                 raise found
             found = None
@@ -163,6 +164,11 @@ class Gate:
             status=_TOO_LARGE,
             remedy="Send less at once.",
         )
+
+
+def _looks_after_us(path: str, head: Head) -> bool:
+    """Return whether this is our own start, or another program of this machine, looking whether we are well."""
+    return path == HEALTH and head.peer in LOOPBACK and not head.forwarded
 
 
 async def _told(scope: Scope, error: Exception) -> Response:
