@@ -1,5 +1,6 @@
 """Records for tests: rows in a database of their own, and a gateway and a web that export what they did."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ def unguarded(database: Database, *statements: str) -> None:
         for guard in guards:
             if " ON audit " in guard:
                 tx.execute(text(guard))
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of an export."""
+    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold.app.readiness import health
+from freehold.app.second_place import looked_at
 from freehold.app.spawning import obstacles
 from freehold.app.users import apart
 from freehold.core.errors import FreeholdError
@@ -215,4 +216,9 @@ def _database(name: str, path: Path, folder: Path) -> Iterator[Finding]:
     )
 
 
-LOOKS: Final[tuple[Look, ...]] = (_python, _sandbox, _cgroups, _users, _disk, _keys, _port, _databases)
+def _audit_anchor(settings: Settings) -> Iterator[Finding]:
+    ok, found, remedy = looked_at(settings.audit_anchor)
+    yield Finding(name="audit anchor", ok=ok, found=found, remedy=remedy)
+
+
+LOOKS: Final[tuple[Look, ...]] = (_python, _sandbox, _cgroups, _users, _disk, _keys, _port, _databases, _audit_anchor)
