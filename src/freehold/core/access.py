@@ -45,6 +45,7 @@ POST    /people                                         people:admin
 GET     /people/{person}                                people:read
 PATCH   /people/{person}                                people:admin
 DELETE  /people/{person}/sessions                       people:admin
+DELETE  /people/{person}/passkeys                       people:admin
 POST    /people/{person}/login-code                     people:admin
 GET     /tenants                                        tenants:read
 POST    /tenants                                        provisioning:write
@@ -137,6 +138,10 @@ POST    /switches/revoke-access                         platform:admin
 """
 _OUTSIDE: Final = """
 GET     /healthz                                        none
+GET     /login/oidc                                     none
+GET     /login/oidc/callback                            none
+GET     /login/oidc/leave                               none
+POST    /login/oidc/ended                               none
 GET     /                                               none
 GET     /static/{name}                                  none
 GET     /sign-in                                        none

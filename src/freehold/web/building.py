@@ -19,6 +19,8 @@ from freehold.web import (
     hooks,
     keys,
     messages,
+    oidc,
+    passkeys,
     problems,
     quotas,
     runs,
@@ -26,6 +28,7 @@ from freehold.web import (
     tenants,
     tiers,
     usage,
+    ways,
 )
 from freehold.web.access import KEY, SESSION, scoped
 from freehold.web.gate import Gate
@@ -34,8 +37,11 @@ from freehold.web.pages.faults import Faults
 from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
-NOUNS = (tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, usage, audit)
-OUTSIDE = (health, hooks, chat_completions)
+NOUNS = (
+    ways, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, usage,
+    audit,
+)  # fmt: skip
+OUTSIDE = (health, hooks, chat_completions, oidc)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
