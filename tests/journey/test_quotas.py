@@ -181,10 +181,13 @@ def test_files_that_do_not_fit_are_not_kept(web: Web, acme: Tenant, api: TestCli
 
     def send(name: str) -> Any:
         attached = {"name": name, "content": base64.b64encode(data + name.encode()).decode()}
-        return api.post(MESSAGES, json={"text": "look", "attachments": [attached]})
+        body = {"text": "look", "attachments": [attached]}
+        return api.post(MESSAGES, json=body, headers={"Idempotency-Key": name})
 
-    assert send("one").status_code == 202
+    first = send("one")
+    assert first.status_code == 202
     assert refused(send("two")) == (403, "quota_exceeded")
+    assert send("one").json()["message"]["id"] == first.json()["message"]["id"]
     assert len(asyncio.run(web.state.files(acme.id).list())) == 1
     assert quota(api, "storage_mb")["used"] == pytest.approx(60_003 / MB, abs=0.001)
     assert api.post(MESSAGES, json={"text": "no file"}).status_code == 202
@@ -203,6 +206,7 @@ def test_a_trial_ends_by_itself_and_leaves_everything_readable(web: Web) -> None
         begun = api.post("/api/v1/tenants", json={"slug": "acme", "trial": True}).json()
         assert (begun["tier"], begun["tier_source"]) == ("pro", "trial")
         assert begun["tier_until"] == moment(web.clock.now() + timedelta(days=14))
+        api.post(f"{ACME}/deploy")
         with web.state.store.read() as platform:
             web.agent(platform.tenants.find("acme"))
         assert quota(api, "messages_per_day")["limit"] == 500
