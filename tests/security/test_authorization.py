@@ -240,7 +240,7 @@ async def test_a_key_opens_what_its_scope_covers_and_nothing_else(
     asking: httpx.AsyncClient, routes: list[Route], web: Web, acme: Tenant
 ) -> None:
     wrong = []
-    for noun, level in product(NOUNS, LEVELS):
+    for noun, level in product(sorted(set(NOUNS) - PLATFORM_NOUNS), LEVELS):  # those no tenant's key can have
         scope = f"{noun}:{level}"
         asker = Asker(bearer(web.key(acme, scope)), within={"acme": frozenset({scope})})
         near = [route for route in routes if route.scope.partition(":")[0] == noun or level == "admin"]

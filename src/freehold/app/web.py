@@ -38,6 +38,7 @@ from freehold.tenants.sealing import Seal
 from freehold.web.anchoring import keep_anchored
 from freehold.web.building import build
 from freehold.web.connection import Connection
+from freehold.web.key_uses import keep_uses
 from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.tail import Tail
@@ -78,6 +79,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         asyncio.create_task(tail.follow()),
         asyncio.create_task(keep_anchored(state)),
         asyncio.create_task(keep_keys(state)),
+        asyncio.create_task(keep_uses(state)),
     ]
     try:
         with listen(run / "web.sock", lambda told: _hear(tail, told)):

@@ -101,7 +101,7 @@ class Invitation:
     hash: str
     """SHA-256 of the link's token."""
     seal: str = ""
-    """Over id, tenant, address, role, hash and expiry."""
+    """Over all of it but when it was made."""
     used_at: datetime | None = None
     revoked_at: datetime | None = None
 

@@ -96,7 +96,7 @@ class Key:
     id: str
     name: str
     hash: str
-    """HMAC-SHA256 of the whole key and of all that it may do, in hexadecimal, under web's seal."""
+    """SHA-256 of the whole key, in hexadecimal."""
     scopes: frozenset[str]
     """`noun:read|write|admin`, or `*`."""
     tenant: str | None
@@ -106,12 +106,19 @@ class Key:
     """The one agent it may speak to, if it is bound to one."""
     created_by: str = ""
     """The actor who made it."""
+    seal: str = ""
+    """Over all of it but its name and its use."""
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     """To the minute; a key that was never used has none."""
     replaced_by: str | None = None
     """The key that was made to take its place."""
     revoked_at: datetime | None = None
+    """From when on it is out of force for good; that may lie ahead, while another one takes its place."""
+
+    def in_force(self, at: datetime) -> bool:
+        """Return whether the key opens anything at this moment, if its text is shown and its seal holds."""
+        return all(end is None or end > at for end in (self.expires_at, self.revoked_at))
 
 
 SELF = "self"

@@ -44,6 +44,7 @@ key_table = table(
     Column("created_at", Moment, nullable=False),
     Column("agent", Text),
     Column("created_by", Text, nullable=False),
+    Column("seal", Text, nullable=False),
     Column("expires_at", Moment),
     Column("last_used_at", Moment),
     Column("replaced_by", Text),
@@ -57,7 +58,8 @@ key_table = table(
 _TENANT: Final = select(tenant_table).where(
     (tenant_table.c.slug == bindparam("of_name")) | (tenant_table.c.id == bindparam("of_name"))
 )
-_KEY: Final = select(key_table).where(key_table.c.id == bindparam("of_id"), key_table.c.revoked_at.is_(None))
+_STATE: Final = select(tenant_table.c.state).where(tenant_table.c.id == bindparam("of_id"))
+_KEY: Final = select(key_table).where(key_table.c.id == bindparam("of_id"))
 
 
 _FIXED: Final = frozenset({"id", "slug", "uid", "created_at"})
@@ -91,6 +93,10 @@ class Tenants:
             raise NotFound("There is no such tenant.", remedy="`freehold tenant list` shows those you may see.")
         return Tenant(**fields(row))
 
+    def state(self, tenant: str) -> TenantState | None:
+        """Return how the tenant with this id stands; None where there is none."""
+        return self._connection.execute(_STATE, {"of_id": tenant}).scalar()
+
     def save(self, tenant: Tenant) -> None:
         """Write down what changed about a tenant; its id, slug and number never do."""
         changed = {name: value for name, value in asdict(tenant).items() if name not in _FIXED}
@@ -120,7 +126,7 @@ class Keys:
         self._connection.execute(key_table.insert().values(asdict(key)))
 
     def find(self, key: str) -> Key | None:
-        """Return the key with this id if it was not revoked; whether the row is genuine, its hash must tell."""
+        """Return the key with this id, in force or not; whether the row is genuine, its seal must tell."""
         row = self._connection.execute(_KEY, {"of_id": key}).mappings().first()
         return None if row is None else Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"]))
 
@@ -132,9 +138,25 @@ class Keys:
         rows = self._connection.execute(query.order_by(key_table.c.id)).mappings()
         return [Key(**fields(row, "scopes"), scopes=frozenset(row["scopes"])) for row in rows]
 
-    def revoke(self, tenant: str | None, key: str, *, at: datetime) -> None:
-        """Put a key out of force; one that is out already stays so."""
+    def get(self, tenant: str | None, key: str) -> Key:
+        """Return a key of one tenant, or of the platform's; raise `NotFound` where there is none."""
+        found = self.find(key)
+        if found is None or found.tenant != tenant:
+            raise NotFound("There is no such key.", remedy="`freehold key list` shows those there are.")
+        return found
+
+    def save(self, key: Key) -> None:
+        """Write down what changed about a key."""
+        self._connection.execute(update(key_table).where(key_table.c.id == key.id).values(asdict(key)))
+
+    def revoke_all(self, tenant: str | None, *, at: datetime, but: str | None = None) -> int:
+        """Put every key of one tenant, or of the platform's, out of force, but one; return how many that were."""
         whose = key_table.c.tenant.is_(None) if tenant is None else key_table.c.tenant == tenant
-        done = self._connection.execute(update(key_table).where(whose, key_table.c.id == key).values(revoked_at=at))
-        if done.rowcount != 1:
-            raise NotFound("There is no such key.")
+        still = key_table.c.revoked_at.is_(None) | (key_table.c.revoked_at > at)
+        done = update(key_table).where(whose, still, key_table.c.id != (but or "")).values(revoked_at=at)
+        return self._connection.execute(done).rowcount
+
+    def used(self, key: str, *, at: datetime) -> None:
+        """Write down that a key was used; what is known of a later use stays."""
+        earlier = key_table.c.last_used_at.is_(None) | (key_table.c.last_used_at < at)
+        self._connection.execute(update(key_table).where(key_table.c.id == key, earlier).values(last_used_at=at))

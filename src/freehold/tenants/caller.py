@@ -2,7 +2,7 @@
 
 import contextlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,7 @@ from freehold.core.errors import Denied, FreeholdError
 from freehold.core.people import PersonState, Session
 from freehold.core.tenants import Caller, Key
 from freehold.store.scope import Store
+from freehold.tenants.key_uses import Uses
 from freehold.tenants.keys import genuine, hashed, id_in, well_formed
 from freehold.tenants.marks import genuine as made_by_us
 from freehold.tenants.sealing import Seal
@@ -41,6 +42,8 @@ class Known:
     seal: Seal
     operator_passkey: bool = False
     """Whether operators must have shown a passkey in their session."""
+    uses: Uses = field(default_factory=Uses)
+    """When keys were used, until it is written down."""
 
 
 def recognise(store: Store, presented: Presented, *, known: Known, at: datetime) -> Caller:
@@ -66,8 +69,9 @@ def _keyed(store: Store, text: str, *, known: Known, at: datetime) -> Caller:
         return Caller(actor=OPERATOR, way="operator-key", platform=frozenset({ALL}))
     with store.read() as platform:
         key = platform.keys.find(id_in(text))
-    if key is None or not genuine(known.seal, key, text) or (key.expires_at is not None and key.expires_at <= at):
+    if key is None or not genuine(known.seal, key, text) or not key.in_force(at):
         raise _wrong()
+    known.uses.saw(key, at)
     return caller_of(key)
 
 

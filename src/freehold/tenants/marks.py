@@ -15,9 +15,15 @@ _COVERED: Final[Mapping[type[Row], tuple[str, tuple[str, ...]]]] = MappingProxyT
     {
         Person: ("person", ("id", "email", "platform_role", "allowance", "state")),
         Member: ("member", ("id", "tenant", "person", "role", "state")),
-        Invitation: ("invitation", ("id", "tenant", "email", "role", "hash", "expires_at")),
+        Invitation: (
+            "invitation",
+            ("id", "tenant", "email", "role", "invited_by", "hash", "expires_at", "used_at", "revoked_at"),
+        ),
         Session: ("session", ("id", "person", "way", "hash", "strong", "expires_at")),
-        Key: ("key", ("id", "tenant", "scopes", "agent", "expires_at")),
+        Key: (
+            "key",
+            ("id", "tenant", "hash", "scopes", "agent", "created_by", "expires_at", "replaced_by", "revoked_at"),
+        ),
     }
 )
 
@@ -28,13 +34,13 @@ def covered(row: Row) -> tuple[str, dict[str, Any]]:
     return kind, {name: _plain(getattr(row, name)) for name in names}
 
 
-def mark_of(seal: Seal, row: Person | Member | Invitation | Session) -> str:
+def mark_of(seal: Seal, row: Row) -> str:
     """Return the mark that `row` should carry."""
     kind, told = covered(row)
     return seal.mark(kind, **told)
 
 
-def genuine(seal: Seal, row: Person | Member | Invitation | Session | None) -> bool:
+def genuine(seal: Seal, row: Row | None) -> bool:
     """Return whether there is such a row and web made it as it stands."""
     if row is None:
         return False

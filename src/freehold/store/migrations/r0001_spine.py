@@ -156,6 +156,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("agent", sa.Text(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("seal", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
         sa.Column("replaced_by", sa.Text(), nullable=True),
