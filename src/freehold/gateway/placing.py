@@ -5,6 +5,7 @@ A folder (another disk, a share, a mount that only takes more) or a mailbox. Wha
 again, in order; how long it is missing is part of what `audit verify` says.
 """
 
+import asyncio
 import logging
 import os
 from functools import partial
@@ -34,17 +35,24 @@ class SecondPlace:
     def __init__(self, keep: Keep, effects: Effects, place: str) -> None:
         """Write to `place`: a folder, `mailto:` and an address, or nothing."""
         self._keep, self._effects, self.place = keep, effects, place
+        self._writing = asyncio.Lock()
 
     async def catch_up(self) -> None:
         """Write down there what is not there yet; what fails is said, and tried again the next time."""
-        while self.place and (waiting := await self._keep.read(_missing)):
-            for anchor in waiting:
-                try:
-                    await self._put(anchor["number"], anchor["line"])
-                except (OSError, FreeholdError) as error:
-                    log.warning("The signed head %d cannot be written to %s: %s", anchor["number"], self.place, error)
-                    return
-                await self._keep.write(partial(self._placed, number=anchor["number"]))
+        async with self._writing:  # once an hour and whenever somebody asks: no line twice
+            while self.place and (waiting := await self._keep.read(_missing)):
+                for anchor in waiting:
+                    if not await self._written(anchor["number"], anchor["line"]):
+                        return
+
+    async def _written(self, number: int, line: str) -> bool:
+        try:
+            await self._put(number, line)
+        except (OSError, FreeholdError) as error:
+            log.warning("The signed head %d cannot be written to %s: %s", number, self.place, error)
+            return False
+        await self._keep.write(partial(self._placed, number=number))
+        return True
 
     def standing(self, tx: Tx) -> dict[str, Any]:
         """Return which place it is, and since when an anchor is missing there."""
