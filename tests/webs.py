@@ -99,6 +99,10 @@ class FakeGateway:
     published: list[str] = field(default_factory=list)
     signed: bool = True
     signing: SigningKey = field(default_factory=SigningKey.generate)
+    mails: list[dict[str, Any]] = field(default_factory=list)
+    """Everything that went out, and what only looked as if."""
+    mail: bool = True
+    """Whether there is a server that mail goes through."""
 
     async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
         self.secrets[tenant, name] = self.secrets.get((tenant, name), 0) + 1
@@ -183,8 +187,11 @@ class FakeGateway:
         if not self.signed:
             raise Denied("Its signature is not right.", code="bad_signature", status=401)
 
+    async def send_mail(self, *, to: str, subject: str, text: str, key: str, decoy: bool = False) -> None:
+        self.mails.append({"to": to, "subject": subject, "text": text, "key": key, "decoy": decoy})
+
     async def health(self) -> dict[str, Any]:
-        return {"ok": True}
+        return {"ok": True, "mail": self.mail}
 
 
 @dataclass
@@ -284,7 +291,12 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         worker=nudge,
         channels={"webhook": WebhookChannel()},
         files=lambda tenant: TenantFiles(objects, tenant),
-        known=Known(operator_hash=keys.hashed(OPERATOR), seal=Seal(SEAL)),
+        known=Known(
+            operator_hash=keys.hashed(OPERATOR),
+            seal=Seal(SEAL),
+            operator_passkey=stated.operator_passkey,
+            claim_hash=stated.claim_hash,
+        ),
         rates=rates_of(stated, clock),
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)

@@ -30,6 +30,7 @@ SECRETS: Mapping[str, frozenset[str]] = {
     "database": frozenset({"web", "worker"}),
     "operator_key_hash": frozenset({"web"}),
     "key_seal": frozenset({"web"}),
+    "claim_hash": frozenset({"web"}),
 }
 """Settings that hold a secret, or may, and the processes that are given them."""
 
@@ -108,6 +109,9 @@ class Settings(BaseSettings):
     mail_from: str = "freehold@localhost"
     """Who mail comes from."""
 
+    operator_passkey: bool = False
+    """Whether people are operators only once they have shown a passkey: a mailbox alone is little proof."""
+
     oidc_issuer: str = ""
     """The provider people sign in with, as it calls itself, such as `https://id.example.com`; empty for none."""
 
@@ -144,6 +148,9 @@ class Settings(BaseSettings):
     default_tier: str = "sovereign"
     """Tier of a new tenant. Without limits by default: who hosts for themselves has none until they set some."""
 
+    tenant_retention_days: float = Field(default=30.0, ge=0)
+    """Days for which a deleted tenant can be restored before it is destroyed."""
+
     message_bytes: int = Field(default=262_144, gt=0)
     """Longest message that is accepted, in bytes."""
 
@@ -177,6 +184,9 @@ class Settings(BaseSettings):
     key_seal: str = ""
     """Set by `freehold up` for web: what API keys are sealed with, so that who writes the database can make none."""
 
+    claim_hash: str = ""
+    """Set by `freehold up` for web: SHA-256 of what the link shows with which the first operator claims."""
+
     gateway_user: int = -1
     """Set by `freehold up` when it is root: who the gateway is; web and worker speak with nobody else in its place."""
 
@@ -188,6 +198,12 @@ class Settings(BaseSettings):
 
     spawner: bool = False
     """Set by `freehold up` when it is root: sandboxes are made by its spawner, since workers are not root."""
+
+    @property
+    def on_loopback(self) -> bool:
+        """Return whether nobody but this machine reaches web."""
+        host = self.address.rpartition(":")[0].strip("[]")
+        return host in {"localhost", "::1"} or host.startswith("127.")
 
     @property
     def base_url(self) -> str:

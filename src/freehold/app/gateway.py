@@ -98,7 +98,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         models=MappingProxyType({"openai": openai, "rehearsal": RehearsalModel(clock)}),
         connectors=MappingProxyType(
             {
-                "smtp": Smtp(settings.smtp_url, settings.mail_from, clock),
+                "smtp": Smtp(settings.smtp_url, settings.mail_from, clock, prints=settings.on_loopback),
                 "webhook": webhook,
             }
         ),
@@ -112,7 +112,17 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
     provider = sign_in_provider(settings, clock)
     sign_on = SignOn(keep, provider, settings.oidc_client_secret)
-    web = web_edge(keep, drivers, effects, prices, verify, place=place, sign_on=sign_on, rehearsal=settings.rehearsal)
+    web = web_edge(
+        keep,
+        drivers,
+        effects,
+        prices,
+        verify,
+        place=place,
+        sign_on=sign_on,
+        rehearsal=settings.rehearsal,
+        mails=bool(settings.smtp_url),
+    )
     try:
         yield Gateway(keep=keep, place=place, flights=flights, web=web, worker=worker_edge(keep, models, effects))
     finally:

@@ -72,6 +72,8 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         known=Known(
             operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
             seal=Seal(settings.key_seal or ensure_seal(settings.data)),
+            operator_passkey=settings.operator_passkey,
+            claim_hash=settings.claim_hash,
         ),
         rates=rates_of(settings, clock),
     )

@@ -227,7 +227,7 @@ class WebGateway(Line):
         return str(told["subject"]), int(told["at"])
 
     async def health(self) -> dict[str, Any]:
-        """Return `{"ok": true, …}`; raise `Unavailable` if the gateway is away."""
+        """Return `{"ok": true, "mail": …}`, mail being whether there is a server it goes through; raise `Unavailable` if the gateway is away."""
         return dict(await self.ask("health", {}))
 
 

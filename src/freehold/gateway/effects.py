@@ -91,7 +91,8 @@ class Effects:
 
     async def mail(self, request: MailRequest) -> None:
         """Send a mail of the platform's own; raise `Unavailable` unless it was sent."""
-        arguments = {"to": request.to, "subject": request.subject, "text": request.text}
+        arguments: dict[str, Any] = {"to": request.to, "subject": request.subject, "text": request.text}
+        arguments |= {"decoy": True} if request.decoy else {}
         effect = Effect(key=request.key, connection=MAIL, operation="send", arguments=arguments)
         outcome = await self._take(self._intent(effect, tenant="", by="platform"), effect, governed=False)
         if outcome.state is not EffectState.DONE:

@@ -180,6 +180,8 @@ class MailRequest(msgspec.Struct, kw_only=True):
     subject: str
     text: str
     key: str
+    decoy: bool = False
+    """Whether everything is done but the sending: whoever watches the clock learns nothing about addresses."""
 
 
 class Nothing(msgspec.Struct):

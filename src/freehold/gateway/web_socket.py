@@ -29,8 +29,9 @@ VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 class _Web:
     """Answers of the web socket, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, prices: Prices, *, rehearsal: bool) -> None:
+    def __init__(self, keep: Keep, drivers: Drivers, prices: Prices, *, rehearsal: bool, mails: bool) -> None:
         self._keep, self._drivers, self._prices, self._rehearsal = keep, drivers, prices, rehearsal
+        self._mails = mails
 
     async def set_secret(self, request: asked.SecretRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
@@ -78,7 +79,7 @@ class _Web:
 
     async def health(self, _request: asked.Nothing) -> dict[str, Any]:
         await self._keep.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
-        return {"ok": True}
+        return {"ok": True, "mail": self._mails}
 
 
 def web_edge(
@@ -91,9 +92,10 @@ def web_edge(
     place: SecondPlace,
     sign_on: SignOn,
     rehearsal: bool,
+    mails: bool = False,
 ) -> Edge:
-    """Return the edge of web's socket."""
-    web = _Web(keep, drivers, prices, rehearsal=rehearsal)
+    """Return the edge of web's socket; `mails` is whether there is a server that mail goes through."""
+    web = _Web(keep, drivers, prices, rehearsal=rehearsal, mails=mails)
 
     async def verified(request: asked.WebhookRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.secret}

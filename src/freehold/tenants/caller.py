@@ -42,6 +42,8 @@ class Known:
     seal: Seal
     operator_passkey: bool = False
     """Whether operators must have shown a passkey in their session."""
+    claim_hash: str = ""
+    """SHA-256 of what the link shows that claims the installation; empty: none does."""
     uses: Uses = field(default_factory=Uses)
     """When keys were used, until it is written down."""
 

@@ -32,9 +32,14 @@ class Smtp(ConnectorDriver):
     idempotent = False
     replies = False
 
-    def __init__(self, url: str, sender: str, clock: Clock) -> None:
-        """Send through the server at `url` (`smtp://user:password@host:port` or `smtps://…`); empty: print."""
+    def __init__(self, url: str, sender: str, clock: Clock, *, prints: bool = True) -> None:
+        """
+        Send through the server at `url` (`smtp://user:password@host:port` or `smtps://…`); empty: print.
+
+        What is printed ends up where others may read it, so `prints` is for a platform only this machine reaches.
+        """
         self._server, self._sender, self._clock = _server(url) if url else None, sender, clock
+        self._prints = prints
 
     @override
     def check(self, config: Mapping[str, Any], credential: Credential) -> None:
@@ -43,6 +48,15 @@ class Smtp(ConnectorDriver):
     @override
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:
         mail = self._mail(call)
+        if call.arguments.get("decoy"):
+            call.sent()
+            return {"sent": False}
+        if self._server is None and not self._prints:
+            raise Denied(
+                "There is no mail server, and others than this machine reach the platform.",
+                code="no_mail_server",
+                remedy="Set FREEHOLD_SMTP_URL.",
+            )
         if self._server is None:
             call.sent()
             sys.stdout.write(
