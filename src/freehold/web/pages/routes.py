@@ -4,6 +4,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from freehold.web.pages import account, approving, static
+from freehold.web.pages import account, approving, signing_in, static
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (static.router, account.router, approving.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (static.router, signing_in.router, account.router, approving.router)

@@ -1,0 +1,152 @@
+"""/sign-in: an address, then the code that was mailed to it; or another way, where the platform has one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from freehold.core.errors import Invalid
+from freehold.core.people import SignIn
+from freehold.settings import Settings
+from freehold.store.threads import in_thread
+from freehold.tenants import codes, sessions
+from freehold.tenants.addresses import normal
+from freehold.tenants.devices import party_of
+from freehold.tenants.sessions import Browser, Opened
+from freehold.web import cookies
+from freehold.web.access import TheState
+from freehold.web.pages.forms import fields_of, local, see
+from freehold.web.pages.rendering import page, words_for
+from freehold.web.pages.words import Words
+from freehold.web.state import State
+
+router = APIRouter(include_in_schema=False)
+REFUSED = 401
+UNFIT = 422
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """The ways to sign in besides a code."""
+
+    oidc: str
+    """What people call the provider; empty where there is none."""
+    passkey: bool
+
+
+@router.get("/sign-in")
+async def show(request: Request, state: TheState) -> Response:
+    """Ask for an address."""
+    asked = request.query_params
+    return _address(request, state, next=local(asked.get("next", "")), ended="ended" in asked)
+
+
+@router.post("/sign-in")
+async def send(request: Request, state: TheState) -> Response:
+    """Send a code, and ask for it; what this says is the same for every address."""
+    form, words = await fields_of(request), words_for(request.headers)
+    to = local(form.get("next", ""))
+    try:
+        email = normal(form.get("email", ""))
+    except Invalid:
+        fault = words("problem.bad_email" if form.get("email") else "problem.missing")
+        return _address(request, state, next=to, email=form.get("email", ""), fault=fault, status=UNFIT)
+    browser = cookies.browser_of(request)
+    await _send(state, email, browser)
+    answer = _code(request, state, words, email=email, next=to)
+    cookies.keep(answer, browser)
+    return answer
+
+
+@router.post("/sign-in/code")
+async def sign_in(request: Request, state: TheState) -> Response:
+    """Let whoever shows the right code in, and say of any other only that it is not right."""
+    form, words = await fields_of(request), words_for(request.headers)
+    to, browser = local(form.get("next", "")), cookies.browser_of(request)
+    email = form.get("email", "")
+    opened = await in_thread(_redeem, state, form, browser)
+    if opened is None:
+        return _code(request, state, words, email=email, next=to, fault=words("code.wrong"), status=REFUSED)
+    answer = see(to)
+    cookies.sign_in(answer, opened)
+    return answer
+
+
+def ways_of(settings: Settings) -> Ways:
+    """Return the ways that `settings` open."""
+    return Ways(
+        oidc=settings.oidc_name if settings.oidc_issuer else "", passkey=party_of(settings.base_url) is not None
+    )
+
+
+async def _send(state: State, email: str, browser: Browser) -> None:
+    issued = await in_thread(_issue, state, email, browser)
+    if issued.told:
+        await state.gateway.send_mail(to=issued.email, subject="code", text=issued.code, key=issued.id)
+
+
+def _issue(state: State, email: str, browser: Browser) -> codes.Issued:
+    with state.store.write() as platform:
+        return codes.issue(platform, email, browser=browser.nonce, seal=state.seal, ids=state.ids, clock=state.clock)
+
+
+def _redeem(state: State, form: Mapping[str, str], browser: Browser) -> Opened | None:
+    try:
+        email = normal(form.get("email", ""))
+    except Invalid:
+        return None
+    with state.store.write() as platform:
+        person = codes.redeem(
+            platform, email, form.get("code", ""), browser=browser.nonce, seal=state.seal, clock=state.clock
+        )
+        if person is None:
+            return None
+        return sessions.open(
+            platform,
+            person,
+            way=SignIn.CODE,
+            browser=browser,
+            seal=state.seal,
+            ids=state.ids,
+            clock=state.clock,
+        )
+
+
+def _address(
+    request: Request,
+    state: State,
+    *,
+    next: str,  # noqa: A002 - what the address calls it
+    email: str = "",
+    fault: str = "",
+    ended: bool = False,
+    status: int = 200,
+) -> Response:
+    ways = ways_of(state.settings)
+    return page(
+        request,
+        "sign_in.html",
+        words_for(request.headers),
+        status=status,
+        script=ways.passkey,
+        ways=ways,
+        next=next,
+        email=email,
+        fault=fault,
+        ended=ended,
+    )
+
+
+def _code(
+    request: Request,
+    state: State,
+    words: Words,
+    *,
+    email: str,
+    next: str,  # noqa: A002
+    fault: str = "",
+    status: int = 200,
+) -> Response:
+    return page(request, "code.html", words, status=status, email=email, next=next, fault=fault, no_mail=False)
