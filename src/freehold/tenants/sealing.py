@@ -22,10 +22,10 @@ class Seal:
         """Seal with `secret`; an empty one makes no mark that holds."""
         self._secret = secret.encode()
 
-    def mark(self, kind: str, **fields: Any) -> str:
+    def mark(self, kind: str, /, **fields: Any) -> str:
         """Return the mark of a row of `kind` (`key`, `session`) that says `fields`, in hexadecimal."""
-        return hmac.digest(self._secret, canonical({"kind": kind, **fields}), "sha256").hex()
+        return hmac.digest(self._secret, canonical([kind, fields]), "sha256").hex()
 
-    def holds(self, mark: str, kind: str, **fields: Any) -> bool:
+    def holds(self, mark: str, kind: str, /, **fields: Any) -> bool:
         """Return whether `mark` was made by us for a row that said just this."""
         return bool(self._secret) and hmac.compare_digest(self.mark(kind, **fields), mark)
