@@ -44,7 +44,8 @@ def begin(
         next=next,
         expires_at=at + LASTING[kind],
     )
-    Ceremonies(connection).begin(replace(ceremony, seal=_mark(seal, ceremony)), at=at)
+    named, told = _covered(ceremony)
+    Ceremonies(connection).begin(replace(ceremony, seal=seal.mark(named, **told)), at=at)
     return text
 
 
@@ -59,12 +60,13 @@ def finish(
     found = Ceremonies(connection).take(hashed(text))
     if found is None or found.kind is not kind or found.expires_at <= at or found.browser != hashed(browser):
         return None
-    return found if browser and found.seal == _mark(seal, found) else None
+    named, told = _covered(found)
+    return found if browser and seal.holds(found.seal, named, **told) else None
 
 
 def derived(seal: Seal, purpose: str, text: str) -> str:
     """Return 64 digits that only web can make for `purpose` out of a ceremony's text."""
-    return seal.mark(f"ceremony.{purpose}", text=text)
+    return seal.mark(f"derived.{purpose}", text=text)
 
 
 def hashed(text: str) -> str:
@@ -72,7 +74,8 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _mark(seal: Seal, ceremony: Ceremony) -> str:
+def _covered(ceremony: Ceremony) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a row and what of it is sealed: all of it."""
     told: dict[str, Any] = asdict(ceremony)
-    del told["seal"]
-    return seal.mark("ceremony", **told | {"expires_at": round(ceremony.expires_at.timestamp() * 1000)})
+    del told["seal"], told["kind"]
+    return f"ceremony.{ceremony.kind}", told | {"expires_at": round(ceremony.expires_at.timestamp() * 1000)}

@@ -50,7 +50,7 @@ class FakeProvider:
 
     def __init__(self, now: Callable[[], datetime], *, path: str = "") -> None:
         """Tell the time by `now`; `path` is part of the issuer's name."""
-        self._now, self._path = now, path
+        self.now, self._path = now, path
         self.issuer = ""
         self.person: dict[str, Any] = {"sub": "u-1", "email": "ada@example.com", "email_verified": True, "name": "Ada"}
         self.groups: list[str] = []
@@ -78,7 +78,7 @@ class FakeProvider:
 
     def goodbye_token(self, **claims: Any) -> str:
         """Return a token that says the person signed out."""
-        now = int(self._now().timestamp())
+        now = int(self.now().timestamp())
         said = {"iss": self.issuer, "aud": CLIENT, "sub": self.person["sub"], "iat": now, "exp": now + 120}
         return self._signed({**said, "jti": "j", "events": {LOGOUT: {}}} | claims)
 
@@ -132,7 +132,7 @@ class FakeProvider:
             return web.Response(status=self.lies.status, body=self.lies.body)
         if asked is None or not self._right(request, form, asked):
             return web.json_response({"error": "invalid_grant"}, status=400)
-        now = int(self._now().timestamp())
+        now = int(self.now().timestamp())
         said = {"iss": self.issuer, "sub": self.person["sub"], "aud": CLIENT, "exp": now + 300, "iat": now}
         said |= {"nonce": asked["nonce"]} | self.lies.claims
         token = self._signed({name: value for name, value in said.items() if value is not None})

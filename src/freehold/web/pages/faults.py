@@ -12,7 +12,7 @@ from freehold.web.pages.rendering import headers, rendered, words_for
 from freehold.web.pages.words import Words
 from freehold.web.problems import MEDIA_TYPE
 
-PROGRAMS: Final = ("/api/", "/v1/", "/hooks/", "/healthz", "/static/")
+PROGRAMS: Final = ("/api/", "/v1/", "/hooks/", "/healthz", "/static/", "/login/oidc/ended")
 """Where programs ask; they are answered in JSON whatever they say they accept."""
 PAGES: Final = ("/sign-in", "/sign-out", "/account", "/claim", "/invite/", "/approve/", "/login/")
 UNAUTHENTICATED: Final = 401
@@ -78,7 +78,7 @@ def fault_page(told: Mapping[str, Any], before: Headers, words: Words, settings:
         title=words("error.title"),
         lines=[line for line in lines if line],
         way_on=way_on,
-        request=before.get("x-request-id", ""),
+        number=before.get("x-request-id", ""),
     )
 
 
