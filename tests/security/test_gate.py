@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from freehold.core.people import Role
 from freehold.tenants.keys import mint
 from freehold.web.building import build
+from tests import crowd
 from tests.security.test_hostile_clients import listening
 from tests.webs import ADDRESS, OPERATOR, Web, bearer, client, made
 
@@ -92,6 +94,23 @@ def test_a_change_by_cookie_alone_shows_where_it_comes_from(asking: TestClient, 
 def test_a_cookie_that_is_none_is_nobody(asking: TestClient, headers: dict[str, str]) -> None:
     answer = asking.post("/api/v1/tenants", headers=COOKIE | headers, json={"slug": "acme"})
     assert answer.status_code == 401
+
+
+def test_a_session_changes_things_from_our_own_page_alone(web: Web, asking: TestClient) -> None:
+    signed_in = crowd.signed_in(web, crowd.member(web, web.tenant("acme"), Role.OWNER))
+    at, secret = "/api/v1/tenants/acme/secrets", {"name": "s", "value": "v"}
+    cookie = {"Cookie": signed_in["Cookie"]}
+    assert asking.post(at, headers=signed_in, json=secret).status_code == 201
+    assert asking.post(at, headers=cookie | {"Sec-Fetch-Site": "same-origin"}, json=secret).status_code == 201
+    assert asking.get(at, headers=cookie).status_code == 200
+    for foreign in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://evil.example"}):
+        assert code(asking.post(at, headers=cookie | foreign, json=secret)) == (403, "foreign_origin")
+    assert web.gateway.secrets == {(secret_owner(web), "s"): 2}
+
+
+def secret_owner(web: Web) -> str:
+    with web.state.store.read() as platform:
+        return platform.tenants.find("acme").id
 
 
 def test_a_foreign_pages_picture_is_no_visit(asking: TestClient) -> None:
