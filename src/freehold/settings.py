@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     approval_hours: float = Field(default=24.0 * 7, gt=0)
     """Hours after which a question nobody answered expires."""
 
+    invitation_days: float = Field(default=7.0, gt=0, le=90)
+    """Days for which the link of an invitation is good."""
+
     run_hours: float = Field(default=24.0 * 30, gt=0)
     """Hours after which a run that is still not over fails."""
 

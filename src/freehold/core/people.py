@@ -105,6 +105,10 @@ class Invitation:
     used_at: datetime | None = None
     revoked_at: datetime | None = None
 
+    def open(self, at: datetime) -> bool:
+        """Return whether its link may still be used at this moment."""
+        return self.used_at is None and self.revoked_at is None and self.expires_at > at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
