@@ -17,10 +17,13 @@ from freehold.web import (
     connections,
     health,
     hooks,
+    invitations,
     keys,
+    members,
     messages,
     oidc,
     passkeys,
+    people,
     problems,
     quotas,
     runs,
@@ -38,8 +41,8 @@ from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
 NOUNS = (
-    ways, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, usage,
-    audit,
+    ways, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, people,
+    members, invitations, usage, audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)
 
