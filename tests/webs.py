@@ -28,7 +28,7 @@ from freehold.core.effects import Verdict
 from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.core.ids import Ids
 from freehold.core.runs import Run, RunEvent, WaitsFor
-from freehold.core.tenants import Caller, Tenant
+from freehold.core.tenants import Caller, Tenant, TenantEvent
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.gateway.client import WebGateway
 from freehold.runs.aftermath import end
@@ -36,7 +36,7 @@ from freehold.runs.engine import Engine, Ticket
 from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
-from freehold.tenants import creating, keys
+from freehold.tenants import creating, keys, living
 from freehold.tenants.caller import Known
 from freehold.tenants.sealing import Seal
 from freehold.testing.clock import FakeClock
@@ -44,6 +44,7 @@ from freehold.testing.objects import MemoryObjects
 from freehold.web.building import build
 from freehold.web.rates import rates_of
 from freehold.web.state import State
+from freehold.web.streams import Streams
 from freehold.web.tail import Tail
 
 OPERATOR = keys.mint("key_operator", env="op")
@@ -204,9 +205,12 @@ class Web:
     nudge: QuietNudge
     gateway: FakeGateway
 
-    def tenant(self, slug: str) -> Tenant:
+    def tenant(self, slug: str, *, draft: bool = False) -> Tenant:
+        """Let there be a tenant, deployed unless it is to be a `draft`."""
+        told: dict[str, Any] = {"by": "operator", "clock": self.clock}
         with self.state.store.write() as platform:
-            return creating.create(platform, slug=slug, name="", by="operator", ids=self.state.ids, clock=self.clock)
+            made = creating.create(platform, slug=slug, name="", ids=self.state.ids, **told)
+            return made if draft else living.live(platform, made.id, TenantEvent.DEPLOY, **told)
 
     def key(self, tenant: Tenant | None, *scopes: str, **bound: Any) -> str:
         with self.state.store.write() as platform:
@@ -280,6 +284,13 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
     objects = MemoryObjects()
     stated = Settings(data=data, **UNHURRIED | settings)
     store = Store(open_database(stated))
+    known = Known(
+        operator_hash=keys.hashed(OPERATOR),
+        seal=Seal(SEAL),
+        operator_passkey=stated.operator_passkey,
+        claim_hash=stated.claim_hash,
+    )
+    tail = Tail(store)
     state = State(
         settings=stated,
         store=store,
@@ -287,16 +298,12 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
         ids=Ids(clock.now),
         engine=engine,
         gateway=cast("WebGateway", gateway or fake),
-        tail=Tail(store),
+        tail=tail,
+        streams=Streams(store, tail, known=known, clock=clock),
         worker=nudge,
         channels={"webhook": WebhookChannel()},
         files=lambda tenant: TenantFiles(objects, tenant),
-        known=Known(
-            operator_hash=keys.hashed(OPERATOR),
-            seal=Seal(SEAL),
-            operator_passkey=stated.operator_passkey,
-            claim_hash=stated.claim_hash,
-        ),
+        known=known,
         rates=rates_of(stated, clock),
     )
     return Web(state=state, clock=clock, engine=engine, nudge=nudge, gateway=fake)
@@ -320,6 +327,7 @@ async def served(web: Web, key: str | None = OPERATOR) -> AsyncIterator[httpx.As
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(web.state.tail.follow())]
+    tasks.append(asyncio.create_task(web.state.streams.follow()))
     headers = {"Host": ADDRESS} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
@@ -329,7 +337,8 @@ async def served(web: Web, key: str | None = OPERATOR) -> AsyncIterator[httpx.As
         web.state.tail.close()
         server.should_exit = True
         await tasks[0]
-        tasks[1].cancel()
+        for task in tasks[1:]:
+            task.cancel()
 
 
 @contextmanager

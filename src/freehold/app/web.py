@@ -39,8 +39,10 @@ from freehold.web.anchoring import keep_anchored
 from freehold.web.building import build
 from freehold.web.connection import Connection
 from freehold.web.key_uses import keep_uses
+from freehold.web.lapsing import keep_lapsed
 from freehold.web.rates import rates_of
 from freehold.web.state import State
+from freehold.web.streams import Streams
 from freehold.web.tail import Tail
 from freehold.web.text_keys import keep_keys
 
@@ -58,6 +60,12 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         Tail(store),
     )
     objects = FolderObjects(settings.data)
+    known = Known(
+        operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
+        seal=Seal(settings.key_seal or ensure_seal(settings.data)),
+        operator_passkey=settings.operator_passkey,
+        claim_hash=settings.claim_hash,
+    )
     state = State(
         settings=settings,
         store=store,
@@ -66,19 +74,17 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         engine=await in_thread(open_engine, settings, database),
         gateway=gateway,
         tail=tail,
+        streams=Streams(store, tail, known=known, clock=clock),
         worker=worker,
         channels=MappingProxyType({"webhook": WebhookChannel()}),
         files=lambda tenant: TenantFiles(objects, tenant),
-        known=Known(
-            operator_hash=settings.operator_key_hash or hashed(ensure_operator_key(settings.data)),
-            seal=Seal(settings.key_seal or ensure_seal(settings.data)),
-            operator_passkey=settings.operator_passkey,
-            claim_hash=settings.claim_hash,
-        ),
+        known=known,
         rates=rates_of(settings, clock),
     )
     duties = [
         asyncio.create_task(tail.follow()),
+        asyncio.create_task(state.streams.follow()),
+        asyncio.create_task(keep_lapsed(state)),
         asyncio.create_task(keep_anchored(state)),
         asyncio.create_task(keep_keys(state)),
         asyncio.create_task(keep_uses(state)),

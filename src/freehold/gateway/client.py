@@ -200,9 +200,9 @@ class WebGateway(Line):
         question = {"tenant": tenant, "secret": secret, "headers": headers, "body": body}
         await self.ask("webhooks/verify", question)
 
-    async def send_mail(self, *, to: str, subject: str, text: str, key: str) -> None:
-        """Send a mail of the platform's own, once per key."""
-        await self.ask("mail", {"to": to, "subject": subject, "text": text, "key": key})
+    async def send_mail(self, *, to: str, subject: str, text: str, key: str, decoy: bool = False) -> None:
+        """Send a mail of the platform's own, once per key; with `decoy`, do all the work of it and send nothing."""
+        await self.ask("mail", {"to": to, "subject": subject, "text": text, "key": key, "decoy": decoy})
 
     async def oidc_start(self, *, state: str, nonce: str, challenge: str, redirect_uri: str) -> str:
         """Return the address of the provider to which a browser is sent."""
@@ -226,8 +226,24 @@ class WebGateway(Line):
         told = await self.ask("oidc/ended", {"token": token})
         return str(told["subject"]), int(told["at"])
 
+    async def switches(self, tenant: str | None) -> dict[str, Any]:
+        """Return how effects stand `here` and over the `platform` (`paused`, `since`, `by`), and how many go on."""
+        return dict(await self.ask("switches/show", {"tenant": tenant}))
+
+    async def pause_effects(self, tenant: str | None, *, paused: bool, by: str) -> dict[str, Any]:
+        """Pause the effects of a tenant (none: of all) or let them go on; in force when this returns."""
+        return dict(await self.ask("switches/effects", {"tenant": tenant, "paused": paused, "by": by}))
+
+    async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
+        """Destroy the tenant's keys and what is kept under them; return when (`at`) and how many `rows`, by table."""
+        return dict(await self.ask("tenants/erase", {"tenant": tenant, "by": by}))
+
     async def health(self) -> dict[str, Any]:
-        """Return `{"ok": true, "mail": …}`, mail being whether there is a server it goes through; raise `Unavailable` if the gateway is away."""
+        """
+        Return `{"ok": true, "mail": …}`, mail being whether there is a server that it goes through.
+
+        Raises `Unavailable` if the gateway is away.
+        """
         return dict(await self.ask("health", {}))
 
 

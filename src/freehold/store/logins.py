@@ -4,7 +4,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, Text, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    Text,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from freehold.core.logins import LoginCode
 from freehold.store.schema import fields, table
@@ -97,12 +110,19 @@ class Logins:
         """Forget a try that was right."""
         self._connection.execute(login_try_table.delete().where(_TRIES.number == number))
 
+    def lapsed(self, at: datetime) -> bool:
+        """Return whether there is anything to `lapse`."""
+        return self._connection.execute(select(_CODES.id).where(*_over(at)).limit(1)).first() is not None
+
     def lapse(self, at: datetime) -> None:
-        """Put out of force, for good, what is over at this moment or comes from after it."""
-        over = or_(_CODES.expires_at <= at, _CODES.created_at > at)
-        self._connection.execute(update(login_code_table).where(_CODES.used_at.is_(None), over).values(used_at=at))
+        """Put out of force, for good, the codes that are over at this moment or come from after it."""
+        self._connection.execute(update(login_code_table).where(*_over(at)).values(used_at=at))
 
     def forget(self, before: datetime) -> None:
         """Forget codes and tries from before this moment."""
         self._connection.execute(login_code_table.delete().where(_CODES.created_at < before))
         self._connection.execute(login_try_table.delete().where(_TRIES.at < before))
+
+
+def _over(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return _CODES.used_at.is_(None), or_(_CODES.expires_at <= at, _CODES.created_at > at)

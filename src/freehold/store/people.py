@@ -4,7 +4,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Connection, Integer, Text, UniqueConstraint, bindparam, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.core.people import (
@@ -18,7 +30,9 @@ from freehold.core.people import (
     Session,
     SignIn,
 )
+from freehold.core.tenants import TenantState
 from freehold.store.schema import fields, one_of, table, tenant_column
+from freehold.store.tenants import tenant_table
 from freehold.store.types import Coded, Moment
 
 person_table = table(
@@ -113,7 +127,11 @@ _SESSION: Final = select(session_table).where(
     session_table.c.hash == bindparam("of_hash"), session_table.c.ended_at.is_(None)
 )
 _PERSON: Final = select(person_table).where(person_table.c.id == bindparam("of_id"))
-_PLACES: Final = select(member_table).where(member_table.c.person == bindparam("of_person"))
+_PLACES: Final = (
+    select(member_table)
+    .join(tenant_table, tenant_table.c.id == member_table.c.tenant)
+    .where(member_table.c.person == bindparam("of_person"), tenant_table.c.state != TenantState.DELETED)
+)
 
 
 class People:
@@ -154,7 +172,7 @@ class People:
         return [Person(**fields(row)) for row in self._connection.execute(query).mappings()]
 
     def places(self, person: str) -> list[Member]:
-        """Return what a person is in all tenants."""
+        """Return what a person is in all tenants; in one that was deleted nobody is anything."""
         return [Member(**fields(row)) for row in self._connection.execute(_PLACES, {"of_person": person}).mappings()]
 
 
@@ -265,10 +283,24 @@ class Sessions:
         """Write down that a session is in use."""
         self._connection.execute(update(session_table).where(session_table.c.id == session).values(seen_at=at))
 
+    def lapsed(self, at: datetime, *, idle_since: datetime) -> bool:
+        """Return whether there is anything to `lapse`."""
+        query = select(session_table.c.id).where(*_over(at, idle_since)).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def lapse(self, at: datetime, *, idle_since: datetime) -> None:
+        """End, for good, the sessions that have run out by now or that nobody has used since `idle_since`."""
+        self._connection.execute(update(session_table).where(*_over(at, idle_since)).values(ended_at=at))
+
     def end(self, sessions: list[str], *, at: datetime) -> None:
         """End these sessions for good."""
         which = session_table.c.id.in_(sessions), session_table.c.ended_at.is_(None)
         self._connection.execute(update(session_table).where(*which).values(ended_at=at))
+
+
+def _over(at: datetime, idle_since: datetime) -> tuple[ColumnElement[bool], ...]:
+    over = or_(session_table.c.expires_at <= at, session_table.c.seen_at <= idle_since)
+    return session_table.c.ended_at.is_(None), over
 
 
 class Installation:

@@ -11,15 +11,24 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Path, Request
 from fastapi.routing import APIRoute
 
-from freehold.core.access import EVERYBODY, ROUTES
+from freehold.core.access import API, EVERYBODY, ROUTES
 from freehold.core.errors import Denied, NotFound
-from freehold.core.tenants import Caller, Tenant
+from freehold.core.tenants import Caller, Tenant, TenantState
 from freehold.store.scope import Tenancy
+from freehold.tenants.activity import not_active
 from freehold.web.state import State
+from freehold.web.streams import Listening
 
 KEY: Final = "key"
 SESSION: Final = "session"
 X_SCOPE: Final = "x-scope"
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+OPERATING: Final = "platform:write"
+"""What whoever may act in a suspended tenant holds."""
+LIFE: Final = frozenset(
+    f"{API}/tenants/{{tenant}}/{act}" for act in ("deploy", "suspend", "resume", "restore", "purge")
+)
+"""Routes that move a tenant from state to state: what they may, its state table says."""
 
 
 def scoped(router: APIRouter, prefix: str = "") -> APIRouter:
@@ -69,6 +78,15 @@ async def operating(request: Request) -> Caller:
     return caller
 
 
+def suspended() -> Denied:
+    """Return the refusal of whatever changes a suspended tenant."""
+    return Denied(
+        "The tenant is suspended: it can be read, and nothing in it changes.",
+        code="tenant_suspended",
+        remedy="Ask the platform's operator to resume it; all is kept.",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
     """A request within one tenant that its caller may touch."""
@@ -77,6 +95,11 @@ class Here:
     tenant: Tenant
     tenancy: Tenancy
     state: State
+
+    @property
+    def tail(self) -> Listening:
+        """What happens in runs, for as long as the caller may know."""
+        return self.state.streams.of(self.caller, self.tenant.id)
 
 
 def here(
@@ -94,6 +117,7 @@ def here(
     scope = _scope(request)
     if not caller.may(scope, found.id):
         raise _lacking(scope)
+    _admit(request, found, caller)
     tenancy = state.store.tenant(found.id, agent=caller.agent)
     return Here(caller=caller, tenant=found, tenancy=tenancy, state=state)
 
@@ -104,6 +128,17 @@ Operator = Annotated[Caller, Depends(operating)]
 InTenant = Annotated[Here, Depends(here)]
 IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
 """A request with the same key and body is answered as the first was."""
+
+
+def _admit(request: Request, tenant: Tenant, caller: Caller) -> None:
+    """Refuse what changes a tenant that stands still: reading goes on, and an operator may put it right."""
+    route = str(getattr(request.scope.get("route"), "path", ""))
+    if request.method in READING or tenant.state in {TenantState.ACTIVE, TenantState.DRAFT} or route in LIFE:
+        return
+    if tenant.state is TenantState.DELETED:
+        raise not_active(tenant.state)
+    if not caller.may(OPERATING):
+        raise suspended()
 
 
 def _caller(request: Request) -> Caller:

@@ -19,6 +19,8 @@ from freehold.web import (
     hooks,
     invitations,
     keys,
+    login,
+    me,
     members,
     messages,
     oidc,
@@ -28,6 +30,7 @@ from freehold.web import (
     quotas,
     runs,
     secrets,
+    sessions,
     tenants,
     tiers,
     usage,
@@ -41,8 +44,8 @@ from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
 NOUNS = (
-    ways, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections, channels, keys, people,
-    members, invitations, usage, audit,
+    ways, login, sessions, me, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections,
+    channels, keys, people, members, invitations, usage, audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)
 

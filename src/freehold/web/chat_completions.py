@@ -27,6 +27,7 @@ from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
 from freehold.web.problems import openai_responses
 from freehold.web.state import State
+from freehold.web.streams import Listening, put_out
 from freehold.web.tail import Item, Watch
 from freehold.web.waiting import MAX_SECONDS, rests, until_rest
 
@@ -83,10 +84,11 @@ async def complete(
     )
     accepted = await arrived(state, tenancy, arrival)
     reach(WEB, "acknowledged")
+    listening = state.streams.of(caller, tenant.id)
     if body.stream:
-        pieces = _streamed(state, tenancy, accepted.run, body)
+        pieces = _streamed(state, listening, tenancy, accepted.run, body)
         return StreamingResponse(pieces, media_type=MEDIA_TYPE, headers=HEADERS)
-    await until_rest(state.tail, tenancy, accepted.run.id, MAX_SECONDS)
+    await until_rest(listening, tenancy, accepted.run.id, MAX_SECONDS)
     run = await in_thread(_get, tenancy, accepted.run.id)
     text = _text(run)
     told = {"conversation": run.conversation, "run": run.id}
@@ -94,7 +96,9 @@ async def complete(
     return JSONResponse(completion(_name(run), _created(run), body.model, text, usage, freehold=told))
 
 
-async def _streamed(state: State, tenancy: Tenancy, run: Run, body: Request) -> AsyncIterator[str]:
+async def _streamed(
+    state: State, listening: Listening, tenancy: Tenancy, run: Run, body: Request
+) -> AsyncIterator[str]:
     """Give the answer in pieces as the model says it, then what of it was not said yet."""
     name, created = _name(run), _created(run)
 
@@ -103,11 +107,13 @@ async def _streamed(state: State, tenancy: Tenancy, run: Run, body: Request) -> 
 
     yield _data(chunk(name, created, body.model, {"role": "assistant", "content": ""}))
     said = Said()
-    async with state.tail.watch(run.id) as watch:
+    async with listening.watch(run.id) as watch:
         async for piece in _pieces(watch, tenancy, run.id, said):
             yield spelt(piece) if piece else ": still here\n\n"
     run = await in_thread(_get, tenancy, run.id)
     try:
+        if watch.revoked:
+            raise put_out()
         rest = said.left_of(_text(run))
     except FreeholdError as error:
         yield _data({"error": {"message": error.message, "type": "server_error", "param": None, "code": error.code}})

@@ -7,13 +7,16 @@ from typing import Any, Final
 from freehold.core.runs import FINAL
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.tail import Tail, Watch
+from freehold.web.streams import Listening
+from freehold.web.tail import Watch
 from freehold.web.views import moment
 
 KEEP_ALIVE: Final = 15.0
 LAST: Final = frozenset(f"run.{state}" for state in FINAL)
 FINISHED: Final = "step.finished"
 MEDIA_TYPE: Final = "text/event-stream"
+ENDED: Final = 'event: ended\ndata: {"code":"access_ended"}\n\n'
+"""The last that is said to somebody who may not listen any more."""
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Event = dict[str, Any]
@@ -24,16 +27,18 @@ def told(event: Event) -> Event:
     return event | {"at": moment(event["at"])}
 
 
-async def stream(tail: Tail, tenancy: Tenancy, run: str, *, after: int) -> AsyncIterator[str]:
+async def stream(tail: Listening, tenancy: Tenancy, run: str, *, after: int) -> AsyncIterator[str]:
     """Give the run's events behind number `after`, then what happens, until its last event."""
     async with tail.watch(run) as watch:
         over, before = await in_thread(_before, tenancy, run)
         for event in before:
-            if event["seq"] > after:
+            if event["seq"] > after and not watch.revoked:
                 yield _spelt(event)
         if not over:
             async for text in _following(watch, before):
                 yield text
+        if watch.revoked:
+            yield ENDED
 
 
 async def _following(watch: Watch, before: list[Event]) -> AsyncIterator[str]:

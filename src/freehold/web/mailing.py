@@ -11,11 +11,12 @@ from typing import Final
 from freehold.core.errors import FreeholdError
 from freehold.gateway.client import WebGateway
 from freehold.tenants.addresses import mask
-from freehold.web.pages.words import language_of
 
 log = logging.getLogger(__name__)
 
 TEXTS: Final = "freehold.web.mail_texts"
+LANGUAGES: Final = ("en", "de")
+"""The first is written to whoever wishes for none of the others."""
 NOBODY: Final = "nobody@localhost"
 """Who a mail is made out to that goes to nobody."""
 
@@ -35,7 +36,8 @@ class Mail:
 
 def mail(name: str, *, key: str, to: str, language: str, decoy: bool = False, **values: object) -> Mail:
     """Return the mail `name` in the language that fits, filled with `values`; a decoy keeps nobody's address."""
-    said = texts(language_of(language))[name]
+    spoken = language.partition("-")[0].lower()
+    said = texts(spoken if spoken in LANGUAGES else LANGUAGES[0])[name]
     subject, text = (said[part].format(**values) for part in ("subject", "text"))
     return Mail(key=key, to=NOBODY if decoy else to, subject=subject, text=text.lstrip("\n"), decoy=decoy)
 

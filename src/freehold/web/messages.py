@@ -119,7 +119,7 @@ async def send_message(
 async def show_message(at: InTenant, message: MessageId, prefer: Prefer = "") -> JSONResponse:
     """Return a message and, once there is one, its answer."""
     found = await in_thread(_find, at.tenancy, message)
-    await until_rest(at.state.tail, at.tenancy, found.run, seconds(prefer))
+    await until_rest(at.tail, at.tenancy, found.run, seconds(prefer))
     return JSONResponse(await in_thread(_told, at.tenancy, found))
 
 
@@ -155,7 +155,7 @@ def list_conversation(
 
 async def _answer(at: Here, message: Message, prefer: str) -> JSONResponse:
     wait = seconds(prefer)
-    await until_rest(at.state.tail, at.tenancy, message.run, wait)
+    await until_rest(at.tail, at.tenancy, message.run, wait)
     shown = await in_thread(_told, at.tenancy, message)
     finished = "reply" in shown or "error" in shown
     headers = {"Preference-Applied": f"wait={wait:.0f}"} if wait else {}

@@ -68,7 +68,7 @@ async def start_run(
 ) -> JSONResponse:
     """Start a run of the agent's current version."""
     run = await in_thread(_start, at, body, key, traceparent)
-    await until_rest(at.state.tail, at.tenancy, run.id, seconds(prefer))
+    await until_rest(at.tail, at.tenancy, run.id, seconds(prefer))
     run = await in_thread(_get, at.tenancy, run.id)
     reach(WEB, "acknowledged")
     location = {"Location": f"/api/v1/tenants/{at.tenant.slug}/runs/{run.id}"}
@@ -97,7 +97,7 @@ async def show_run(at: InTenant, run: RunId, prefer: Prefer = "") -> RunView:
     found = await in_thread(_get, at.tenancy, run)
     wait = seconds(prefer)
     if wait:
-        await until_rest(at.state.tail, at.tenancy, found.id, wait)
+        await until_rest(at.tail, at.tenancy, found.id, wait)
         found = await in_thread(_get, at.tenancy, run)
     return RunView.of(found)
 
@@ -119,7 +119,7 @@ async def follow_run(
     if events.MEDIA_TYPE in request.headers.get("accept", ""):
         await in_thread(_get, at.tenancy, run)  # a run that is not there is told before the stream begins
         behind = max(after, events.after_number(last_event_id))
-        body = events.stream(at.state.tail, at.tenancy, run, after=behind)
+        body = events.stream(at.tail, at.tenancy, run, after=behind)
         return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers=events.HEADERS)
     found = await in_thread(events.of_run, at.tenancy, run, after=after, limit=limit + 1)
     listed = page(found, limit, show=events.told, key=lambda event: str(event["seq"]))

@@ -16,6 +16,7 @@ from freehold.store.scope import Store
 from freehold.tenants.caller import Known
 from freehold.tenants.sealing import Seal
 from freehold.web.rates import Rates
+from freehold.web.streams import Streams
 from freehold.web.tail import Tail
 
 
@@ -38,6 +39,8 @@ class State:
     engine: Engine
     gateway: WebGateway
     tail: Tail
+    streams: Streams
+    """Who listens, and that they stop once they may not."""
     worker: Nudge
     channels: Mapping[str, ChannelDriver]
     files: Callable[[str], TenantFiles]

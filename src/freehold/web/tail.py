@@ -39,6 +39,8 @@ class Watch:
         """Begin with nothing heard."""
         self._items: asyncio.Queue[Item | None] = asyncio.Queue()
         self._over = False
+        self.revoked = False
+        """Whether it ended because whoever listens may not do so any more."""
 
     async def next(self, seconds: float) -> Item | None:
         """Return the next item, or None after `seconds` without one; look at `over` then."""
@@ -60,6 +62,14 @@ class Watch:
             self.end()
         elif not self._over:
             self._items.put_nowait(item)
+
+    def revoke(self) -> None:
+        """End at once: what is still on its way is not told any more."""
+        self.revoked = True
+        while not self._items.empty():
+            self._items.get_nowait()
+        self._over = False
+        self.end()
 
     def end(self) -> None:
         """Say that nothing more comes."""

@@ -9,7 +9,7 @@ from fastapi import Header
 from freehold.core.runs import FINAL, Run, RunState, WaitsFor
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.tail import Tail
+from freehold.web.streams import Listening, put_out
 
 MAX_SECONDS: Final = 300.0
 _RESTING: Final = frozenset(f"run.{state}" for state in (*FINAL, RunState.WAITING, RunState.PAUSED))
@@ -31,8 +31,8 @@ def rests(run: Run) -> bool:
     return run.state in FINAL or run.state is RunState.PAUSED or asks
 
 
-async def until_rest(tail: Tail, tenancy: Tenancy, run: str, wait: float) -> None:
-    """Return once `run` rests, or after `wait` seconds."""
+async def until_rest(tail: Listening, tenancy: Tenancy, run: str, wait: float) -> None:
+    """Return once `run` rests, or after `wait` seconds; raise `Denied` if who waits may not know any more."""
     if wait <= 0:
         return
     end = asyncio.get_running_loop().time() + wait
@@ -41,6 +41,8 @@ async def until_rest(tail: Tail, tenancy: Tenancy, run: str, wait: float) -> Non
             while (item := await watch.next(end - asyncio.get_running_loop().time())) is not None:
                 if item.get("type") in _RESTING:
                     break
+            if watch.revoked:
+                raise put_out()
             if item is None:
                 return
 
