@@ -147,7 +147,7 @@ def test_a_value_never_becomes_markup() -> None:
         title="<script>alert(1)</script>",
         lines=['"><img src=x onerror=alert(1)>'],
         way_on=None,
-        request="",
+        number="",
     )
     assert "<script>" not in told
     assert "<img" not in told

@@ -4,6 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from freehold.web.pages import account, approving, signing_in, static
+from freehold.web.pages import account, approving, claiming, signing_in, static
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (static.router, signing_in.router, account.router, approving.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    static.router,
+    signing_in.router,
+    claiming.router,
+    account.router,
+    approving.router,
+)

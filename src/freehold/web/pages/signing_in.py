@@ -1,21 +1,17 @@
 """/sign-in: an address, then the code that was mailed to it; or another way, where the platform has one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from freehold.core.errors import Invalid
-from freehold.core.people import SignIn
+from freehold.core.errors import Denied, Invalid
 from freehold.settings import Settings
-from freehold.store.threads import in_thread
-from freehold.tenants import codes, sessions
 from freehold.tenants.addresses import normal
 from freehold.tenants.devices import party_of
-from freehold.tenants.sessions import Browser, Opened
 from freehold.web import cookies
+from freehold.web import signing_in as acts
 from freehold.web.access import TheState
 from freehold.web.pages.forms import fields_of, local, see
 from freehold.web.pages.rendering import page, words_for
@@ -54,8 +50,10 @@ async def send(request: Request, state: TheState) -> Response:
         fault = words("problem.bad_email" if form.get("email") else "problem.missing")
         return _address(request, state, next=to, email=form.get("email", ""), fault=fault, status=UNFIT)
     browser = cookies.browser_of(request)
-    await _send(state, email, browser)
-    answer = _code(request, state, words, email=email, next=to)
+    sending = await acts.send_code(state, email, browser)
+    no_mail = await acts.without_mail(state)
+    answer = _code(request, words, email=email, next=to, no_mail=no_mail)
+    answer.background = sending
     cookies.keep(answer, browser)
     return answer
 
@@ -64,11 +62,11 @@ async def send(request: Request, state: TheState) -> Response:
 async def sign_in(request: Request, state: TheState) -> Response:
     """Let whoever shows the right code in, and say of any other only that it is not right."""
     form, words = await fields_of(request), words_for(request.headers)
-    to, browser = local(form.get("next", "")), cookies.browser_of(request)
-    email = form.get("email", "")
-    opened = await in_thread(_redeem, state, form, browser)
-    if opened is None:
-        return _code(request, state, words, email=email, next=to, fault=words("code.wrong"), status=REFUSED)
+    to, email = local(form.get("next", "")), form.get("email", "")
+    try:
+        opened = await acts.sign_in(state, email, form.get("code", ""), cookies.browser_of(request))
+    except (Denied, Invalid):
+        return _code(request, words, email=email, next=to, fault=words("code.wrong"), status=REFUSED)
     answer = see(to)
     cookies.sign_in(answer, opened)
     return answer
@@ -79,39 +77,6 @@ def ways_of(settings: Settings) -> Ways:
     return Ways(
         oidc=settings.oidc_name if settings.oidc_issuer else "", passkey=party_of(settings.base_url) is not None
     )
-
-
-async def _send(state: State, email: str, browser: Browser) -> None:
-    issued = await in_thread(_issue, state, email, browser)
-    if issued.told:
-        await state.gateway.send_mail(to=issued.email, subject="code", text=issued.code, key=issued.id)
-
-
-def _issue(state: State, email: str, browser: Browser) -> codes.Issued:
-    with state.store.write() as platform:
-        return codes.issue(platform, email, browser=browser.nonce, seal=state.seal, ids=state.ids, clock=state.clock)
-
-
-def _redeem(state: State, form: Mapping[str, str], browser: Browser) -> Opened | None:
-    try:
-        email = normal(form.get("email", ""))
-    except Invalid:
-        return None
-    with state.store.write() as platform:
-        person = codes.redeem(
-            platform, email, form.get("code", ""), browser=browser.nonce, seal=state.seal, clock=state.clock
-        )
-        if person is None:
-            return None
-        return sessions.open(
-            platform,
-            person,
-            way=SignIn.CODE,
-            browser=browser,
-            seal=state.seal,
-            ids=state.ids,
-            clock=state.clock,
-        )
 
 
 def _address(
@@ -141,12 +106,12 @@ def _address(
 
 def _code(
     request: Request,
-    state: State,
     words: Words,
     *,
     email: str,
     next: str,  # noqa: A002
     fault: str = "",
+    no_mail: bool = False,
     status: int = 200,
 ) -> Response:
-    return page(request, "code.html", words, status=status, email=email, next=next, fault=fault, no_mail=False)
+    return page(request, "code.html", words, status=status, email=email, next=next, fault=fault, no_mail=no_mail)
