@@ -84,7 +84,7 @@ class Desk:
 
     def settle(self, tenant: str, agent: str = "ada", model: str = "rehearsal", **tools: str) -> None:
         """Make a tenant with an agent, however often it takes."""
-        self.once("tenants", {"slug": tenant})
+        self.once("tenants", {"slug": tenant, "draft": False})
         self.once(of_tenant(tenant, "agents"), {"name": agent, "model": model, "tools": TOOLS | tools})
 
     def once(self, path: str, body: dict[str, Any]) -> None:

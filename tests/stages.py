@@ -1,7 +1,7 @@
 """A stage for runs: a real database, an engine in memory, a clock wound by hand, and bodies that tests write."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from freehold.core.ids import Ids
 from freehold.core.messages import Conversation, Message
 from freehold.core.parts import Label, Origin, Part, Role
 from freehold.core.runs import Run, Trigger
-from freehold.core.tenants import Tenant
+from freehold.core.tenants import Tenant, TenantState
 from freehold.runs.ending import Closing
 from freehold.runs.endings import Done, Ending
 from freehold.runs.nudging import Nudge
+from freehold.runs.pausing import pause_all, put_in_place, unpause_all
 from freehold.runs.segment import Segment
 from freehold.runs.segments import Segments
 from freehold.runs.starting import start
@@ -24,7 +25,7 @@ from freehold.store.scope import Store
 from freehold.testing.clock import START, FakeClock
 from freehold.testing.engine import MemoryEngine
 
-ACME = Tenant(id="ten_acme", slug="acme", name="Acme", uid=1, created_at=START)
+ACME = Tenant(id="ten_acme", slug="acme", name="Acme", uid=1, created_at=START, state=TenantState.ACTIVE)
 AGENT = Agent(id="agt_1", name="helper", version="ver_1", created_at=START)
 VERSION = Version(id="ver_1", agent="agt_1", number=1, spec=Spec(model="rehearsal"), created_at=START)
 SLOTS = 2
@@ -107,6 +108,28 @@ class Stage:
         with self.store.tenant(ACME.id).write() as scope:
             scope.talk.open(Conversation(id=conversation, agent=AGENT.id, created_at=START))
         return conversation
+
+    def be(self, state: TenantState) -> None:
+        """Let the tenant stand so."""
+        with self.store.write() as platform:
+            platform.tenants.save(replace(platform.tenants.find(ACME.id), state=state))
+
+    def active(self) -> bool:
+        """Return whether the tenant is active."""
+        with self.store.read() as platform:
+            return platform.tenants.state(ACME.id) is TenantState.ACTIVE
+
+    def pause(self, each: Callable[[str], None] = lambda _run: None) -> int:
+        """Pause what goes on in the tenant."""
+        return pause_all(self.store.tenant(ACME.id), self.engine, clock=self.clock, each=each)
+
+    def unpause(self) -> int:
+        """Let go on what was paused with the tenant."""
+        return unpause_all(self.store.tenant(ACME.id), self.engine, clock=self.clock)
+
+    def put_in_place(self) -> int:
+        """Mend what a process left half done."""
+        return put_in_place(self.store, self.engine, clock=self.clock, each=lambda _run: None)
 
     def run(self, run: str) -> Run:
         """Return the run as it stands."""

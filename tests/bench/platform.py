@@ -58,7 +58,7 @@ def _start_of_a_command(platform: LocalPlatform) -> list[Figure]:
 
 def _many(api: httpx.Client, platform: LocalPlatform) -> list[Figure]:
     for number in range(TENANTS):
-        _post(api, "tenants", {"slug": f"many{number}"})
+        _post(api, "tenants", {"slug": f"many{number}", "draft": False})
     time.sleep(5)
     pids = [platform.pid, *platform.pids.values()]
     before = cpu_seconds(pids)
@@ -72,7 +72,7 @@ def _many(api: httpx.Client, platform: LocalPlatform) -> list[Figure]:
 
 def settle(api: httpx.Client, tenant: str) -> None:
     """Make a tenant with an agent."""
-    _post(api, "tenants", {"slug": tenant})
+    _post(api, "tenants", {"slug": tenant, "draft": False})
     _post(api, f"tenants/{tenant}/agents", {"name": "ada", "model": "rehearsal", "tools": {}})
 
 

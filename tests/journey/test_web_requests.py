@@ -188,7 +188,7 @@ def test_everything_that_was_done_is_in_the_record(api: TestClient) -> None:
     api.post(RUNS, json={"agent": "helper", "input": "hi"})
     api.post("/api/v1/tenants/acme/keys", json={"scopes": ["runs:read"]})
     actions = [link["action"] for link in api.get("/api/v1/tenants/acme/audit").json()["items"]]
-    assert actions == ["tenant.create", "message.accept", "run.start", "key.create"]
+    assert actions == ["tenant.create", "tenant.deploy", "message.accept", "run.start", "key.create"]
     assert api.get("/api/v1/audit/verify").json()["ok"] is True
 
 

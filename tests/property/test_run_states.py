@@ -42,6 +42,22 @@ def test_whatever_is_not_over_can_be_cancelled_and_can_fail() -> None:
         assert TRANSITIONS[state, RunEvent.FAIL] is RunState.FAILED
 
 
+@given(waits_for=st.sampled_from(sorted(set(WaitsFor) - {WaitsFor.PAUSE})))
+def test_a_run_that_is_paused_while_it_waits_waits_on_for_the_same(waits_for: WaitsFor) -> None:
+    due = START + timedelta(hours=1)
+    running = fresh().after(RunEvent.START, at=START)
+    waiting = running.after(RunEvent.PARK, at=START, waits_for=waits_for, wake_at=due)
+    back = waiting.after(RunEvent.PAUSE, at=START).after(RunEvent.PARK, at=START)
+    assert (back.state, back.waits_for, back.wake_at, back.segment) == (RunState.WAITING, waits_for, due, 1)
+
+
+def test_a_run_that_is_paused_while_it_runs_does_the_same_segment_again_as_a_new_owner() -> None:
+    running = fresh().after(RunEvent.START, at=START)
+    back = running.after(RunEvent.PAUSE, at=START).after(RunEvent.UNPAUSE, at=START)
+    assert (back.state, back.segment) == (RunState.QUEUED, 1)
+    assert back.after(RunEvent.START, at=START).epoch == 2
+
+
 class Story(RuleBasedStateMachine):
     """One run lived through by chance, beside what should be true of it."""
 
@@ -67,6 +83,11 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def each_resume_begins_a_segment(self) -> None:
         assert self.run.segment == 1 + self.resumes
+
+    @invariant()
+    def what_it_waits_for_is_known_while_it_stands_still(self) -> None:
+        if self.run.state is RunState.PAUSED:
+            assert self.run.waits_for is not None
 
     @invariant()
     def it_ends_when_it_is_over_and_not_before(self) -> None:

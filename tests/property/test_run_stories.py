@@ -16,6 +16,7 @@ from freehold.core.approvals import ApprovalState
 from freehold.core.errors import BadTransition, Conflict
 from freehold.core.parts import Origin
 from freehold.core.runs import FINAL, Run, RunState
+from freehold.core.tenants import TenantState
 from freehold.ingress.accepting import Arrival, Limits, accept
 from freehold.runs.cancelling import cancel
 from freehold.runs.clockwork import ring
@@ -47,8 +48,12 @@ class Stories(RuleBasedStateMachine):
         self.accepted: dict[str, str] = {}
 
     @rule(target=runs, plan=plans)
-    def start(self, plan: list[str]) -> str:
-        return self.stage.start(json.dumps(plan)).id
+    def start(self, plan: list[str]) -> Any:
+        try:
+            return self.stage.start(json.dumps(plan)).id
+        except Conflict:
+            assert not self.stage.active()
+            return multiple()
 
     @rule(target=messages, plan=plans, thread=st.integers(1, 2), key=st.integers(1, 4))
     def say(self, plan: list[str], thread: int, key: int) -> Any:
@@ -74,7 +79,7 @@ class Stories(RuleBasedStateMachine):
                     clock=self.stage.clock,
                 )
         except Conflict:
-            return multiple()
+            return multiple()  # another request under this key, or a tenant that stands still
         assert self.accepted.setdefault(str(key), told.run.id) == told.run.id
         return told.run.id
 
@@ -132,6 +137,26 @@ class Stories(RuleBasedStateMachine):
         assert self.stage.do(cancel, run=run, by="key:1").state in FINAL
         self.theatre.worker.segments.stop(run)
 
+    @rule()
+    def suspend(self) -> None:
+        """Let the tenant stand still; the worker hears of it, or finds out."""
+        self.stage.be(TenantState.SUSPENDED)
+        self.stage.pause(self.theatre.worker.segments.stop)
+
+    @rule()
+    def suspend_half(self) -> None:
+        """Let whoever suspends the tenant die before a run was paused."""
+        self.stage.be(TenantState.SUSPENDED)
+
+    @rule()
+    def go_on(self) -> None:
+        self.stage.be(TenantState.ACTIVE)
+        self.stage.unpause()
+
+    @rule()
+    def put_in_place(self) -> None:
+        self.stage.put_in_place()
+
     @rule(n=st.integers(0, 3), approve=st.booleans())
     def decide(self, n: int, approve: bool) -> None:  # noqa: FBT001 - drawn
         asked = self.theatre.asked()
@@ -164,6 +189,7 @@ class Stories(RuleBasedStateMachine):
 
     def come_to_the_end(self) -> None:
         """Do what people, timers and a worker that lives do sooner or later, until every run is over."""
+        self.stage.be(TenantState.ACTIVE)
         self.theatre.open = True
         left: list[Run] = []
         for n in range(ROUNDS):
@@ -185,6 +211,7 @@ class Stories(RuleBasedStateMachine):
         self.stage.clock.wind(60)
         ring(self.stage.store, self.stage.engine, clock=self.stage.clock)
         self.theatre.worker.mend()
+        self.stage.put_in_place()
 
     def look_back(self) -> None:
         assert self.theatre.wrong == []

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 from freehold.agents.chat import body, wire_name
 from freehold.agents.context import Context, call_of, made_of, plain
 from freehold.agents.effects import ours
-from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE, pause, while_away
+from freehold.agents.patience import LONGEST_PAUSE, OURS, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, ToolSpec
 from freehold.agents.stopping import Stop, fail
@@ -82,7 +82,7 @@ class Asking:
         try:
             reply = await while_away(self._segment.clock, self._streaming(key))
         except Unavailable as error:
-            if error.code == GATEWAY_AWAY:
+            if error.code in OURS:
                 raise  # our own house: not an answer to write down
             return _error(error.code, error.message, error.remedy, retry=True, after=error.after)
         except Conflict as error:

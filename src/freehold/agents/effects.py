@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE, pause, while_away
+from freehold.agents.patience import LONGEST_PAUSE, OURS, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, asked, failed
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome
@@ -60,8 +60,8 @@ async def _insistently(segment: Segment, ask: Callable[[], Awaitable[Outcome]]) 
 
 
 def ours(error: FreeholdError) -> bool:
-    """Return whether `error` is about us and not about the call: gateway away, disk full, or another's run now."""
-    away = isinstance(error, Unavailable) and error.code == GATEWAY_AWAY
+    """Return whether `error` is about us and not about the call: gateway away, effects paused, disk full, or another's run now."""
+    away = isinstance(error, Unavailable) and error.code in OURS
     full = isinstance(error, Exhausted) and error.code == "disk_full"
     return away or full or (isinstance(error, Conflict) and error.code == "stale_epoch")
 

@@ -39,7 +39,7 @@ from typing_extensions import override
 from freehold.agents.asking import Asking
 from freehold.agents.calling import Calling
 from freehold.agents.context import Context
-from freehold.agents.patience import GATEWAY_AWAY, LONGEST_PAUSE
+from freehold.agents.patience import LONGEST_PAUSE, OURS
 from freehold.agents.ports import Gateway, Hands
 from freehold.agents.sources import Call, ContextSource, ToolSource
 from freehold.agents.stopping import Stop
@@ -81,9 +81,9 @@ def body_of(
         except Stop as stop:
             return stop.ending
         except Unavailable as error:
-            if error.code != GATEWAY_AWAY:
+            if error.code not in OURS:
                 raise
-            wake_at = segment.clock.now() + timedelta(seconds=LONGEST_PAUSE)
+            wake_at = segment.clock.now() + timedelta(seconds=max(LONGEST_PAUSE, error.after))
             return Park(waits_for=WaitsFor.OUTAGE, wake_at=wake_at, reason=error.message)
         finally:
             rest = asyncio.ensure_future(_rest(sandboxes, segment.run.id))

@@ -9,6 +9,8 @@ from freehold.core.errors import Unavailable
 T = TypeVar("T")
 
 GATEWAY_AWAY: Final = "gateway_away"
+OURS: Final = frozenset({GATEWAY_AWAY, "effects_paused"})
+"""What is about our own house, not about whoever is asked: no answer to write down, the run waits until it is over."""
 _GATEWAY_TRIES: Final = 60
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0

@@ -41,6 +41,7 @@ from freehold.gateway.listening import alone, listen
 from freehold.gateway.models import Models
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.prices import Prices
+from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
 from freehold.settings import Settings
@@ -119,6 +120,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         prices,
         verify,
         place=place,
+        switches=Switches(keep, flights),
         sign_on=sign_on,
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),

@@ -46,6 +46,10 @@ class Api:
         """Let what stands at `path` be as `body` says, and return it."""
         return self._ask("PUT", path, body=body)
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Change what stands at `path` as `body` says, and return it."""
+        return self._ask("PATCH", path, body=body)
+
     def delete(self, path: str) -> None:
         """Delete what stands at `path`."""
         self._ask("DELETE", path)

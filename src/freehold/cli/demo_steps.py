@@ -86,7 +86,7 @@ class Story:
 
     def create(self) -> list[str]:
         """Create a tenant, a secret that must never be seen, and two agents."""
-        self.api.post("tenants", {"slug": TENANT, "name": "Acme"})
+        self.api.post("tenants", {"slug": TENANT, "name": "Acme", "draft": False})
         self.api.post(of_tenant(TENANT, "secrets"), {"name": "canary", "value": CANARY})
         self._agent(WORKER_AGENT, "rehearsal?delay=0.1", TOOLS)
         model = self._talking_model()

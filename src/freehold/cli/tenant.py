@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
@@ -11,17 +12,71 @@ from freehold.cli.showing import show, table
 
 app = typer.Typer()
 
+STANDS = "{slug} is {state}"
+
+ConfirmOption = Annotated[str, typer.Option(help="The tenant's slug once more, typed by whoever means it.")]
+
 
 @app.command("create")
 def create_tenant(
     slug: str,
     name: Annotated[str, typer.Option(help="How people call it.")] = "",
+    tier: Annotated[str, typer.Option(help="What it may have; `freehold tier list` shows the tiers.")] = "",
     trial: Annotated[bool, typer.Option("--trial", help="Let it try the platform for some days.")] = False,
+    time_zone: Annotated[str, typer.Option(help="Where its days begin, such as Europe/Berlin.")] = "",
+    language: Annotated[str, typer.Option(help="What its people are written to in, such as de.")] = "",
+    draft: Annotated[bool, typer.Option("--draft", help="Only set it up; nothing runs before it is deployed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the tenant SLUG."""
-    body = {"slug": slug} | ({"name": name} if name else {}) | ({"trial": True} if trial else {})
-    show(api().post("tenants", body), as_json=as_json, line="{slug} is there as {id}")
+    """Create the tenant SLUG and deploy it."""
+    stated = {"name": name, "tier": tier, "time_zone": time_zone, "language": language, "trial": trial}
+    body = {"slug": slug, "draft": draft} | {field: value for field, value in stated.items() if value}
+    show(api().post("tenants", body), as_json=as_json, line="{slug} is there as {id} ({state})")
+
+
+@app.command("deploy")
+def deploy_tenant(tenant: str, as_json: JsonOption = False) -> None:
+    """Let the draft TENANT begin: its agents run, its channels take messages in."""
+    show(api().post(of_tenant(tenant, "deploy")), as_json=as_json, line=STANDS)
+
+
+@app.command("suspend")
+def suspend_tenant(tenant: str, as_json: JsonOption = False) -> None:
+    """Stop everything in TENANT and keep it."""
+    show(api().post(of_tenant(tenant, "suspend")), as_json=as_json, line=STANDS)
+
+
+@app.command("resume")
+def resume_tenant(tenant: str, as_json: JsonOption = False) -> None:
+    """Let the suspended TENANT go on where it was."""
+    show(api().post(of_tenant(tenant, "resume")), as_json=as_json, line=STANDS)
+
+
+@app.command("delete")
+def delete_tenant(tenant: str, confirm: ConfirmOption, as_json: JsonOption = False) -> None:
+    """Delete TENANT; until its retention time is over it can be restored."""
+    api().delete(of_tenant(tenant) + "?" + urlencode({"confirm": confirm}))
+    show({"tenant": tenant, "state": "deleted"}, as_json=as_json, line="{tenant} is deleted")
+
+
+@app.command("restore")
+def restore_tenant(tenant: str, as_json: JsonOption = False) -> None:
+    """Take back that TENANT was deleted; it is suspended then."""
+    show(api().post(of_tenant(tenant, "restore")), as_json=as_json, line=STANDS)
+
+
+@app.command("purge")
+def purge_tenant(tenant: str, confirm: ConfirmOption, as_json: JsonOption = False) -> None:
+    """Destroy the deleted TENANT, whose retention time is over, for good."""
+    begun = api().post(of_tenant(tenant, "purge"), {"confirm": confirm})
+    show(begun, as_json=as_json, line="{slug} is being destroyed; `freehold tenant receipts` shows how far that is")
+
+
+@app.command("receipts")
+def list_receipts(limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+    """List what became of deleted tenants."""
+    found = api().items("receipts", limit=limit)
+    table(found, "slug", "tenant", "deleted_at", "purged_at", "files", "bytes", as_json=as_json)
 
 
 @app.command("list")
@@ -43,13 +98,20 @@ def set_tenant(
     until: Annotated[
         str | None, typer.Option(help="When the tier ends: a date (its first moment, UTC) or time.")
     ] = None,
+    name: Annotated[str | None, typer.Option(help="How people call it.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Where its days begin, such as Europe/Berlin.")] = None,
+    language: Annotated[str | None, typer.Option(help="What its people are written to in, such as de.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what TENANT is."""
-    if tier is None:
+    stated = {"name": name, "time_zone": time_zone, "language": language}
+    changes = {field: value for field, value in stated.items() if value is not None}
+    if tier is None and not changes:
         raise typer.BadParameter("Say what to change, such as --tier NAME.")
-    changed = api().put(of_tenant(tenant, "tier"), {"tier": tier} | _until(until))
-    show(changed, as_json=as_json, line="{slug} has the tier {tier}")
+    changed = api().patch(of_tenant(tenant), changes) if changes else {}
+    if tier is not None:
+        changed = api().put(of_tenant(tenant, "tier"), {"tier": tier} | _until(until))
+    show(changed, as_json=as_json, line="{slug} has the tier {tier}" if tier else "{slug} is changed")
 
 
 @app.command("quotas")

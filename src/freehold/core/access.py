@@ -58,6 +58,7 @@ POST    /tenants/{tenant}/suspend                       platform:write
 POST    /tenants/{tenant}/resume                        platform:write
 DELETE  /tenants/{tenant}                               tenants:admin
 POST    /tenants/{tenant}/restore                       platform:write
+POST    /tenants/{tenant}/purge                         platform:admin
 GET     /receipts                                       platform:read
 GET     /tiers                                          tenants:read
 PUT     /tiers/{tier}                                   tiers:admin
@@ -150,8 +151,8 @@ POST    /sign-in/code                                   none
 POST    /sign-out                                       self:write
 GET     /claim                                          none
 POST    /claim                                          none
-GET     /invite/{token}                                 none
-POST    /invite/{token}                                 none
+GET     /invite/{token}                                 self:read
+POST    /invite/{token}                                 self:write
 GET     /account                                        self:read
 POST    /account/sessions/end                           self:write
 POST    /account/sessions/{session}/end                 self:write

@@ -28,6 +28,7 @@ class RunEvent(StrEnum):
     PARK = "park"
     RESUME = "resume"
     PAUSE = "pause"
+    UNPAUSE = "unpause"
     FINISH = "finish"
     FAIL = "fail"
     CANCEL = "cancel"
@@ -75,7 +76,8 @@ TRANSITIONS = MappingProxyType(
         (RunState.WAITING, RunEvent.PAUSE): RunState.PAUSED,
         (RunState.WAITING, RunEvent.FAIL): RunState.FAILED,
         (RunState.WAITING, RunEvent.CANCEL): RunState.CANCELLED,
-        (RunState.PAUSED, RunEvent.RESUME): RunState.QUEUED,
+        (RunState.PAUSED, RunEvent.UNPAUSE): RunState.QUEUED,  # it was queued or running: the same segment again
+        (RunState.PAUSED, RunEvent.PARK): RunState.WAITING,  # it was waiting, and waits on
         (RunState.PAUSED, RunEvent.FAIL): RunState.FAILED,
         (RunState.PAUSED, RunEvent.CANCEL): RunState.CANCELLED,
     }
@@ -131,12 +133,17 @@ class Run:
         """
         Return this run as it stands once `event` has happened at `at`.
 
-        A start or restart is a new owner and raises the epoch; a resume begins a new segment.
+        A start or restart is a new owner and raises the epoch; a resume begins a new segment, the end of a pause
+        does not. A run that is paused while it waits keeps what it waits for, and until when.
         Raises `BadTransition` where the table has no arrow.
         """
         state = TRANSITIONS.get((self.state, event))
         if state is None:
             raise BadTransition("run", self.state, event)
+        if event is RunEvent.PAUSE:
+            waits_for, wake_at = self.waits_for or WaitsFor.PAUSE, self.wake_at
+        elif self.state is RunState.PAUSED and event is RunEvent.PARK:
+            waits_for, wake_at = self.waits_for, self.wake_at
         owns = event in {RunEvent.START, RunEvent.RESTART}
         return replace(
             self,
@@ -144,7 +151,7 @@ class Run:
             revision=self.revision + 1,
             epoch=self.epoch + (1 if owns else 0),
             segment=self.segment + (1 if event is RunEvent.RESUME else 0),
-            waits_for=WaitsFor.PAUSE if event is RunEvent.PAUSE else waits_for,
+            waits_for=waits_for,
             wake_at=wake_at,
             started_at=self.started_at or (at if owns else None),
             ended_at=at if state in FINAL else None,

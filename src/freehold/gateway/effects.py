@@ -17,7 +17,7 @@ from freehold.audit.canonical import canonical, digest
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.failpoints import reach
-from freehold.gateway import connections, ledger, metering, secrets, versions
+from freehold.gateway import connections, ledger, metering, secrets, switches, versions
 from freehold.gateway.connections import MAIL, Connected, Drivers
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.grants import judge
@@ -160,6 +160,7 @@ class Effects:
         step = next_step(standing, verdict=verdict, hash=intent.hash, at=self._keep.now())
         match step:
             case Step.OPEN:
+                switches.require_effects(tx, intent.tenant)
                 return self._begin(tx, intent, standing, verdict=verdict, governed=governed)
             case Step.ASK:
                 return self._ask(tx, intent)

@@ -83,6 +83,10 @@ class Flights:
         finally:
             flight.leave(listener)
 
+    def count(self, tenant: str | None) -> int:
+        """Return how many calls of `tenant` (none: of all tenants) are under way."""
+        return sum(1 for whose, _key in self._flights if whose == tenant or (tenant is None and whose))
+
     async def drain(self) -> None:
         """Wait a little for what is under way; what is not done then is found open at the next start."""
         tasks = [_task(flight) for flight in self._flights.values()]

@@ -17,14 +17,18 @@ from typing_extensions import Unpack
 from freehold.audit.recording import PLATFORM, Facts, record
 from freehold.audit.sealing import seal
 from freehold.core.clock import Clock
+from freehold.core.errors import NotFound
 from freehold.core.ids import NewId
-from freehold.gateway.tables import audit, tenant_keys
+from freehold.gateway.tables import audit, switches, tenant_keys
 from freehold.store.db import Database
 from freehold.vault.sealing import Sealer, Vault
 
 T = TypeVar("T")
 
 READERS: Final = 2
+_ERASED: Final = select(switches.c.tenant).where(
+    switches.c.tenant == bindparam("owner"), switches.c.erased_at.is_not(None)
+)
 _WRAPPED: Final = select(tenant_keys.c.wrapped).where(tenant_keys.c.tenant == bindparam("owner"))
 
 
@@ -106,7 +110,13 @@ class Keep:
         self._readers.shutdown()
         self._database.close()
 
+    async def wipe(self) -> None:
+        """Let nothing that was deleted stand on in the store's log of changes."""
+        await _run(self._writer, self._database.wipe)
+
     def _first_key(self, tx: Connection, owner: str) -> Sealer:
+        if tx.execute(_ERASED, {"owner": owner}).first() is not None:
+            raise NotFound("There is no such tenant any more.", code="tenant_erased")
         wrapped = self._vault.new_key(owner)
         tx.execute(insert(tenant_keys).values(tenant=owner, wrapped=wrapped, made_at=self.now()))
         return self._unwrapped(owner, wrapped)

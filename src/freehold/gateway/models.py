@@ -17,7 +17,7 @@ from sqlalchemy import Connection as Tx
 from freehold.core.effects import EffectState, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable, from_problem
 from freehold.failpoints import reach
-from freehold.gateway import ledger, metering, secrets, versions
+from freehold.gateway import ledger, metering, secrets, switches, versions
 from freehold.gateway.connections import Drivers
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.keeping import Keep
@@ -125,6 +125,7 @@ class Models:
         step = next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=self._keep.now())
         if step is not Step.OPEN:
             return None, (standing.outcome if standing else None) or {}
+        switches.require_effects(tx, intent.tenant)
         ledger.write(
             tx, self._keep, intent, state=EffectState.OPEN, first=standing is None, verdict=Verdict.ALLOW, again=True
         )

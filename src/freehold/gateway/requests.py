@@ -125,6 +125,20 @@ class AuditRequest(TenantRequest, kw_only=True):
     last: bool = False
 
 
+class SwitchRequest(TenantRequest, kw_only=True):
+    """A switch to throw: the effects of a tenant (none: of all) are paused, or go on."""
+
+    paused: bool
+    by: str
+
+
+class EraseRequest(msgspec.Struct, kw_only=True):
+    """A tenant whose key is to be destroyed, with all that is kept under it."""
+
+    tenant: str
+    by: str
+
+
 class LinesRequest(TenantRequest, kw_only=True):
     """A question for a stretch of one chain, as it is exported."""
 

@@ -92,6 +92,16 @@ connections = _table(
     retention="tenant",
 )
 
+switches = _table(
+    "switches",
+    Column("effects_paused_at", Moment),
+    Column("effects_paused_by", Text, nullable=False),
+    Column("erased_at", Moment),  # no key is made for it from then on
+    Column("erased", Json, nullable=False),  # rows that were destroyed, by table
+    data_class="operation",
+    retention="forever",
+)
+
 versions = _table(
     "versions",
     Column("version", Text, primary_key=True),

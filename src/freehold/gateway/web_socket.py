@@ -20,6 +20,7 @@ from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
 from freehold.gateway.prices import Prices
 from freehold.gateway.record_socket import record_routes
+from freehold.gateway.switch_socket import Switches
 
 VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 """Raises `Denied` unless a webhook (headers and body) is signed with the secret, and fresh."""
@@ -90,6 +91,7 @@ def web_edge(
     verify_webhook: VerifyWebhook,
     *,
     place: SecondPlace,
+    switches: Switches,
     sign_on: SignOn,
     rehearsal: bool,
     mails: bool = False,
@@ -124,7 +126,11 @@ def web_edge(
         "mail": route(asked.MailRequest, effects.mail),
         "health": route(asked.Nothing, web.health),
     }
-    return Edge(routes | record_routes(keep, place) | sign_on.routes(), effects=frozenset({"mail"}), asks=True)
+    return Edge(
+        routes | record_routes(keep, place) | sign_on.routes() | switches.routes(),
+        effects=frozenset({"mail"}),
+        asks=True,
+    )
 
 
 def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:

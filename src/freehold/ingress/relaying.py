@@ -141,8 +141,8 @@ class Relay:
         return replace(outgoing, state=OutboxState.FAILED, attempts=outgoing.attempts + 1, error=told)
 
     def _later(self, outgoing: Outgoing, error: Unavailable) -> Outgoing:
-        """Return the row put off; a gateway that is away says nothing about the receiver and costs no attempt."""
-        if error.code == "gateway_away":
+        """Return the row put off; what is about our own house says nothing about the receiver and costs no attempt."""
+        if error.code in {"gateway_away", "effects_paused"}:
             return replace(outgoing, due_at=self._clock.now() + timedelta(seconds=error.after))
         if outgoing.attempts >= len(BACKOFF):
             return self._failed(outgoing, error)

@@ -16,11 +16,13 @@ from freehold.runs.ending import Closing, conclude, fail
 from freehold.runs.endings import Ending, Fail
 from freehold.runs.engine import Ticket
 from freehold.runs.nudging import Nudge
+from freehold.runs.pausing import WITH_TENANT, begun, pause
 from freehold.runs.recording import RunJournal
 from freehold.runs.segment import Body, Segment
 from freehold.store.platform import Platform
 from freehold.store.scope import Scope, Store
 from freehold.store.threads import in_thread
+from freehold.tenants.activity import is_active
 
 log = logging.getLogger(__name__)
 
@@ -195,13 +197,10 @@ class Segments:
 
     def _own(self, scope: Scope, ticket: Ticket) -> tuple[Run, bool] | None:
         """Make the run ours, and return it and whether somebody had it before; None if it is nobody's turn."""
-        try:
-            found = scope.runs.get(ticket.run)
-        except NotFound:
+        found = self._brought(scope, ticket)
+        if found is None:
             return None
-        if found.segment != ticket.segment or found.state not in {RunState.QUEUED, RunState.RUNNING}:
-            return None
-        repeated = found.state is RunState.RUNNING
+        again, repeated = begun(scope, found), found.state is RunState.RUNNING
         if repeated and scope.events.restarts(found.id) >= MAX_RESTARTS:
             fail(scope, self._closing.engine, found, STUCK, clock=self.clock)
             return None
@@ -210,7 +209,20 @@ class Segments:
         scope.runs.move(run)
         told = {"segment": run.segment, "epoch": run.epoch}
         scope.events.append(run.id, "run.restarted" if repeated else "run.started", told, at=now)
-        return run, repeated
+        return run, repeated or again
+
+    def _brought(self, scope: Scope, ticket: Ticket) -> Run | None:
+        """Return the run of the ticket if its segment is to be carried out; one whose tenant stands still is paused."""
+        try:
+            found = scope.runs.get(ticket.run)
+        except NotFound:
+            return None
+        if found.segment != ticket.segment or found.state not in {RunState.QUEUED, RunState.RUNNING}:
+            return None
+        if is_active(scope.connection, ticket.tenant):
+            return found
+        pause(scope, self._closing.engine, found, clock=self.clock, why=WITH_TENANT)  # suspended before we came
+        return None
 
     def _commit(self, segment: Segment, ending: Ending) -> None:
         decided = [approval.id for approval in segment.approvals if approval.state is not ApprovalState.ASKED]

@@ -14,6 +14,7 @@ from freehold.core.runs import Run, Trigger
 from freehold.runs.engine import NO_SLOT, Engine
 from freehold.runs.tracing import carried_on
 from freehold.store.scope import Scope
+from freehold.tenants.activity import require_active
 
 MAX_DEPTH: Final = 8
 """How many levels of delegation there may be below a run that a person or a clock started."""
@@ -43,8 +44,9 @@ def start(
 
     A conversation's turns go one at a time: while another is not over, the run waits for its turn, and the end
     of that one submits it. Raises `Invalid` (`too_deep`) below the deepest level of delegation, and
-    (`deadline_passed`) for a deadline that is not ahead.
+    (`deadline_passed`) for a deadline that is not ahead; `Conflict` (`tenant_not_active`) where nothing runs.
     """
+    require_active(scope.connection, scope.tenant)
     now = clock.now()
     its_turn = conversation is None or scope.runs.turn_of(conversation) is None
     run = Run(

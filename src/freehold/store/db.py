@@ -56,6 +56,17 @@ class Database:
         """Let go of all connections."""
         self.engine.dispose()
 
+    def wipe(self) -> None:
+        """Bring the log of changes home and empty it, so that what was deleted does not stand on in it."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self._writer, told():
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
+
     def require_room(self) -> None:
         """Return if new work may be accepted; raise `Exhausted` (507, `disk_full`) while only old work may finish."""
         if self.reserve is not None:

@@ -8,18 +8,24 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from freehold.core.approvals import ApprovalState
 from freehold.core.runs import FINAL, RunState, WaitsFor
+from freehold.core.tenants import TenantState
 from freehold.store.journal import approval_table
 from freehold.store.outbox import OutboxState, outbox_table
 from freehold.store.people import Installation, People, Sessions
 from freehold.store.runs import event_table, run_table
 from freehold.store.talk import channel_table
-from freehold.store.tenants import Keys, Tenants
+from freehold.store.tenants import Keys, Tenants, tenant_table
 from freehold.store.workers import Workers
 
 # Spelt once: putting a statement together costs more than running it, and these are asked all the time.
 _OUTGOING: Final = (
     select(outbox_table.c.tenant, outbox_table.c.id)
-    .where(outbox_table.c.state == OutboxState.PENDING, outbox_table.c.due_at <= bindparam("now"))
+    .join(tenant_table, tenant_table.c.id == outbox_table.c.tenant)
+    .where(
+        tenant_table.c.state == TenantState.ACTIVE,  # what a suspended one has to say waits with it
+        outbox_table.c.state == OutboxState.PENDING,
+        outbox_table.c.due_at <= bindparam("now"),
+    )
     .order_by(outbox_table.c.due_at)
     .limit(bindparam("most"))
 )
@@ -52,6 +58,16 @@ class Unfinished:
     conversation: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfPlace:
+    """A run that does not stand as its tenant's state says."""
+
+    tenant: str
+    id: str
+    state: TenantState
+    """The tenant's."""
+
+
 class Platform:
     """What belongs to no tenant, and what is due, within one transaction."""
 
@@ -77,9 +93,10 @@ class Platform:
         return [Due(*row) for row in self.connection.execute(query.order_by(run_table.c.wake_at).limit(limit))]
 
     def overdue_runs(self, now: datetime, *, limit: int = 100) -> list[Due]:
-        """Return the runs that are not over although their deadline is."""
+        """Return the runs that are not over although their deadline is; for one that is paused no time passes."""
+        at_rest = sorted((*FINAL, RunState.PAUSED))
         query = select(run_table.c.tenant, run_table.c.id).where(
-            run_table.c.state.not_in(sorted(FINAL)), run_table.c.deadline <= now
+            run_table.c.state.not_in(at_rest), run_table.c.deadline <= now
         )
         return [Due(*row) for row in self.connection.execute(query.limit(limit))]
 
@@ -121,6 +138,18 @@ class Platform:
         still = (*FINAL, RunState.PAUSED)
         query = select(run_table.c.id).where(run_table.c.id.in_(runs), run_table.c.state.in_(sorted(still)))
         return list(self.connection.execute(query).scalars())
+
+    def out_of_place(self, *, limit: int = 100) -> list[OutOfPlace]:
+        """Return runs that are not over in tenants that are not active, and paused ones in tenants that are."""
+        moving = run_table.c.state.in_((RunState.QUEUED, RunState.RUNNING, RunState.WAITING))
+        paused, active = run_table.c.state == RunState.PAUSED, tenant_table.c.state == TenantState.ACTIVE
+        gone = (tenant_table.c.state == TenantState.DELETED) & paused
+        query = (
+            select(run_table.c.tenant, run_table.c.id, tenant_table.c.state)
+            .join(tenant_table, tenant_table.c.id == run_table.c.tenant)
+            .where((moving & ~active) | gone | (paused & active))
+        )
+        return [OutOfPlace(*row) for row in self.connection.execute(query.order_by(run_table.c.id).limit(limit))]
 
     def newest_run(self) -> str:
         """Return the id of the run that was made last; empty where there is none."""

@@ -1,5 +1,6 @@
 """Runs and their events: what is going on, and what happened."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -101,6 +102,16 @@ _SLOTS: Final = (
     select(run_table.c.slot, func.count()).where(_OURS, run_table.c.state.in_(_BUSY)).group_by(run_table.c.slot)
 )
 _HIGHEST: Final = select(func.max(event_table.c.seq)).where(event_table.c.run == bindparam("of_run"))
+_NEWEST: Final = (
+    select(event_table.c.at, event_table.c.type, event_table.c.data)
+    .where(
+        event_table.c.tenant == bindparam("of_tenant"),
+        event_table.c.run == bindparam("of_run"),
+        event_table.c.type.in_(bindparam("kinds", expanding=True)),
+    )
+    .order_by(event_table.c.seq.desc())
+    .limit(1)
+)
 _APPEND: Final = (
     event_table.insert().values(seq=func.coalesce(_HIGHEST.scalar_subquery(), 0) + 1).returning(event_table.c.seq)
 )
@@ -158,6 +169,12 @@ class Runs:
         rows = self._connection.execute(_CHILDREN, {"of_tenant": self._tenant, "of_parent": parent}).mappings()
         return [Run(**fields(row, "tenant")) for row in rows]
 
+    def in_states(self, states: Collection[RunState], *, limit: int) -> list[Run]:
+        """Return runs that are in one of these states, at most `limit`; those nobody delegated first."""
+        query = select(run_table).where(run_table.c.tenant == self._tenant, run_table.c.state.in_(sorted(states)))
+        rows = self._connection.execute(query.order_by(run_table.c.depth, run_table.c.id).limit(limit)).mappings()
+        return [Run(**fields(row, "tenant")) for row in rows]
+
     def turn_of(self, conversation: str) -> Run | None:
         """Return the run whose turn it is in the conversation: the oldest that is not over."""
         which = {"of_tenant": self._tenant, "of_conversation": conversation}
@@ -184,6 +201,12 @@ class Events:
         """Write down that `kind` happened to `run` and return the event's number in it, from 1."""
         row = {"tenant": self._tenant, "run": run, "at": at, "type": kind, "data": data}
         return int(self._connection.execute(_APPEND, row | {"of_run": run}).scalar_one())
+
+    def newest(self, run: str, *kinds: str) -> dict[str, Any] | None:
+        """Return `{at, type, data}` of the last event of the run that is of one of these kinds."""
+        which = {"of_tenant": self._tenant, "of_run": run, "kinds": kinds}
+        row = self._connection.execute(_NEWEST, which).mappings().first()
+        return None if row is None else dict(row)
 
     def restarts(self, run: str) -> int:
         """Return how often the run was restarted since it last started a segment or finished a step."""

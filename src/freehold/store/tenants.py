@@ -149,13 +149,6 @@ class Keys:
         """Write down what changed about a key."""
         self._connection.execute(update(key_table).where(key_table.c.id == key.id).values(asdict(key)))
 
-    def revoke_all(self, tenant: str | None, *, at: datetime, but: str | None = None) -> int:
-        """Put every key of one tenant, or of the platform's, out of force, but one; return how many that were."""
-        whose = key_table.c.tenant.is_(None) if tenant is None else key_table.c.tenant == tenant
-        still = key_table.c.revoked_at.is_(None) | (key_table.c.revoked_at > at)
-        done = update(key_table).where(whose, still, key_table.c.id != (but or "")).values(revoked_at=at)
-        return self._connection.execute(done).rowcount
-
     def used(self, key: str, *, at: datetime) -> None:
         """Write down that a key was used; what is known of a later use stays."""
         earlier = key_table.c.last_used_at.is_(None) | (key_table.c.last_used_at < at)

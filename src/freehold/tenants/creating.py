@@ -10,6 +10,7 @@ from freehold.core.errors import Invalid
 from freehold.core.ids import NewId
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
+from freehold.tenants.living import good_language, good_name, good_time_zone
 from freehold.tenants.tiers import Terms
 
 RESERVED: Final = frozenset(
@@ -22,7 +23,6 @@ RESERVED: Final = frozenset(
 )  # fmt: skip
 """Slugs that are, or may become, parts of addresses of the platform's own."""
 
-MAX_NAME: Final = 200
 NO_LIMITS: Final = Terms(tier="sovereign")
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
 
@@ -52,21 +52,26 @@ def create(
     clock: Clock,
     public_key: str = "",
     terms: Terms = NO_LIMITS,
+    time_zone: str = "UTC",
+    language: str = "en",
+    owner: str = "",
 ) -> Tenant:
     """
     Write down a new tenant, a draft that begins with `terms`, and return it.
 
-    A slug that is taken is a `Conflict` (`slug_taken`).
+    `owner` is the person whose allowance it counts against, if it does. A slug that is taken is a `Conflict`
+    (`slug_taken`).
     """
-    if len(name) > MAX_NAME:
-        raise Invalid(f"A tenant's name has at most {MAX_NAME} characters.", remedy="Choose a shorter name.")
     tenant = Tenant(
         id=ids("ten"),
         slug=good_slug(slug),
-        name=name.strip() or slug,
+        name=good_name(name) or slug,
         uid=platform.tenants.next_uid(),
         created_at=clock.now(),
         public_key=public_key,
+        time_zone=good_time_zone(time_zone),
+        language=good_language(language),
+        created_by=owner,
         **asdict(terms),
     )
     platform.tenants.add(tenant)

@@ -25,9 +25,7 @@ X_SCOPE: Final = "x-scope"
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPERATING: Final = "platform:write"
 """What whoever may act in a suspended tenant holds."""
-LIFE: Final = frozenset(
-    f"{API}/tenants/{{tenant}}/{act}" for act in ("deploy", "suspend", "resume", "restore", "purge")
-)
+LIFE: Final = frozenset(f"/tenants/{{tenant}}/{act}" for act in ("deploy", "suspend", "resume", "restore", "purge"))
 """Routes that move a tenant from state to state: what they may, its state table says."""
 
 
@@ -132,7 +130,7 @@ IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
 
 def _admit(request: Request, tenant: Tenant, caller: Caller) -> None:
     """Refuse what changes a tenant that stands still: reading goes on, and an operator may put it right."""
-    route = str(getattr(request.scope.get("route"), "path", ""))
+    route = str(getattr(request.scope.get("route"), "path", "")).removeprefix(API)
     if request.method in READING or tenant.state in {TenantState.ACTIVE, TenantState.DRAFT} or route in LIFE:
         return
     if tenant.state is TenantState.DELETED:

@@ -11,7 +11,7 @@ from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.quotas import Quota
 from freehold.ingress.channel import ChannelDriver
 from freehold.store.threads import in_thread
-from freehold.tenants.creating import MAX_NAME
+from freehold.tenants.living import MAX_NAME
 from freehold.tenants.quotas import admit
 from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.connections import NewConnection, made_connection

@@ -11,6 +11,7 @@ from freehold.core.parts import Origin
 from freehold.failpoints import reach
 from freehold.ingress.accepting import Arrival
 from freehold.store.threads import in_thread
+from freehold.tenants.activity import is_active
 from freehold.web.access import TheState
 from freehold.web.arriving import WEB, arrived
 from freehold.web.state import State
@@ -56,8 +57,9 @@ async def deliver(
 def _find(state: State, channel: str) -> tuple[str, dict[str, Any]]:
     with state.store.read() as platform:
         tenant = platform.tenant_of_channel(channel)
-    if tenant is None:
-        raise NotFound("There is no such channel.")
+        active = tenant is not None and is_active(platform.connection, tenant)
+    if tenant is None or not active:
+        raise NotFound("There is no such channel.")  # a tenant that stands still is closed to the world
     with state.store.tenant(tenant).read() as scope:
         return tenant, scope.channels.get(channel)
 

@@ -169,6 +169,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant"),
     )
     op.create_table(
+        "switches",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("effects_paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("effects_paused_by", sa.Text(), nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=True),
+        sa.Column("erased", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant"),
+    )
+    op.create_table(
         "usage",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -221,6 +230,6 @@ def downgrade() -> None:
     """Drop the tables."""
     for name in (
         "anchor_heads", "anchor_places", "anchors", "audit", "connections", "effects", "epochs", "key_pairs", "secrets",
-        "tenant_keys", "usage", "versions",
+        "switches", "tenant_keys", "usage", "versions",
     ):  # fmt: skip
         op.drop_table(name)

@@ -1,0 +1,40 @@
+"""What web may ask about kill switches and about the end of a tenant."""
+
+from typing import Any, final
+
+from freehold.gateway import requests as asked
+from freehold.gateway import switches
+from freehold.gateway.edge import Answer, route
+from freehold.gateway.flights import Flights
+from freehold.gateway.keeping import Keep
+
+
+@final
+class Switches:
+    """Answers about switches, one method per route."""
+
+    def __init__(self, keep: Keep, flights: Flights) -> None:
+        """Throw switches in `keep`; `flights` knows what is under way meanwhile."""
+        self._keep, self._flights = keep, flights
+
+    def routes(self) -> dict[str, Answer]:
+        """Return what web's socket answers."""
+        return {
+            "switches/show": route(asked.TenantRequest, self._show),
+            "switches/effects": route(asked.SwitchRequest, self._effects),
+            "tenants/erase": route(asked.EraseRequest, self._erase),
+        }
+
+    async def _show(self, request: asked.TenantRequest) -> dict[str, Any]:
+        shown = await self._keep.read(lambda tx: switches.shown(tx, tenant=request.tenant))
+        return shown | {"in_flight": self._flights.count(request.tenant)}
+
+    async def _effects(self, request: asked.SwitchRequest) -> dict[str, Any]:
+        how: dict[str, Any] = {"tenant": request.tenant, "by": request.by, "paused": request.paused}
+        await self._keep.write(lambda tx: switches.pause(tx, self._keep, **how))
+        return await self._show(asked.TenantRequest(tenant=request.tenant))
+
+    async def _erase(self, request: asked.EraseRequest) -> dict[str, Any]:
+        gone = await self._keep.write(lambda tx: switches.erase(tx, self._keep, tenant=request.tenant, by=request.by))
+        await self._keep.wipe()
+        return gone
