@@ -278,3 +278,11 @@ def test_a_member_more_than_allowed_is_not_let_in(web: Web, acme: Tenant, api: T
     limited(api, members=0)
     with pytest.raises(Denied, match="members"), web.state.store.tenant(acme.id).write() as scope:
         admit(scope.connection, scope.tenant, Quota.MEMBERS, at=web.clock.now())
+
+
+def test_who_may_create_tenants_does_not_choose_their_tier(web: Web, api: TestClient) -> None:
+    agency = bearer(web.key(None, "provisioning:write"))
+    asked = {"slug": "client", "tier": "sovereign"}
+    assert refused(api.post("/api/v1/tenants", json=asked, headers=agency)) == (403, "missing_scope")
+    assert api.post("/api/v1/tenants", json={"slug": "client"}, headers=agency).status_code == 201
+    assert api.post("/api/v1/tenants", json={"slug": "other", "tier": "team"}).json()["tier"] == "team"
