@@ -158,6 +158,7 @@ def _list(state: State, tenant: str | None) -> Listed[KeyView]:
 def _revoke(state: State, caller: Caller, tenant: str | None, key: str) -> Response:
     with state.store.write() as platform:
         revoke(platform, tenant=tenant, key=key, by=caller.actor, seal=state.seal, clock=state.clock)
+    state.streams.end(key=key)
     return Response(status_code=204)
 
 

@@ -86,6 +86,7 @@ def change_member(at: InTenant, member: MemberId, body: MemberChange) -> MemberV
             seal=at.state.seal,
             clock=at.state.clock,
         )
+    at.state.streams.end(person=changed.person, tenant=at.tenant.id)
     return _shown(at, changed.id)
 
 
@@ -93,7 +94,8 @@ def change_member(at: InTenant, member: MemberId, body: MemberChange) -> MemberV
 def remove_member(at: InTenant, member: MemberId) -> Response:
     """Take a member's place away; keys they made stay, since they are the tenant's."""
     with at.tenancy.write() as scope:
-        members.remove(scope, member, by=at.caller, seal=at.state.seal, clock=at.state.clock)
+        gone = members.remove(scope, member, by=at.caller, seal=at.state.seal, clock=at.state.clock)
+    at.state.streams.end(person=gone.person, tenant=at.tenant.id)
     return Response(status_code=204)
 
 
@@ -103,6 +105,7 @@ def leave_tenant(at: InTenant) -> Response:
     with at.tenancy.write() as scope:
         person = at.caller.person or ""
         members.leave(scope, person, by=at.caller.actor, seal=at.state.seal, clock=at.state.clock)
+    at.state.streams.end(person=person, tenant=at.tenant.id)
     return Response(status_code=204)
 
 
@@ -110,9 +113,10 @@ def leave_tenant(at: InTenant) -> Response:
 def transfer_ownership(at: InTenant, body: Transfer) -> MemberView:
     """Make another member owner; the owner who gives it becomes admin."""
     with at.tenancy.write() as scope:
-        made, _ = members.transfer(
+        made, left = members.transfer(
             scope, body.member, giver=body.giver, by=at.caller, seal=at.state.seal, clock=at.state.clock
         )
+    at.state.streams.end(person=left.person, tenant=at.tenant.id)
     return _shown(at, made.id)
 
 

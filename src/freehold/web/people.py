@@ -103,4 +103,5 @@ def change_person(caller: Operator, state: TheState, person: PersonName, body: P
     """Change what somebody is to the platform, close them, or let them in again."""
     with state.store.write() as platform:
         changed = people.change(platform, person, body.change(), by=caller, seal=state.seal, clock=state.clock)
+    state.streams.end(person=changed.id)
     return PersonView.of(changed)
