@@ -217,11 +217,12 @@ async def test_a_stranger_with_a_group_becomes_a_person(scene: Scene) -> None:
     ada = await scene.me()
     assert (ada.name, ada.platform_role) == ("Ada", None)
     assert scene.role(acme, ada) == "admin"
-    assert "member.add" in scene.actions(acme.id)
+    assert "member.join" in scene.actions(acme.id)
 
 
 async def test_a_role_goes_with_its_group(scene: Scene) -> None:
     acme = scene.web.tenant("acme")
+    person(scene.web, "root@example.com", platform_role=PlatformRole.OPERATOR)
     scene.provider.groups = ["acme-admins", "admins"]
     assert (await scene.me()).platform_role is PlatformRole.OPERATOR
     scene.provider.groups = ["acme-readers", "auditors"]
@@ -230,7 +231,7 @@ async def test_a_role_goes_with_its_group(scene: Scene) -> None:
     scene.provider.groups = []
     ada = await scene.me()
     assert (ada.platform_role, scene.role(acme, ada)) == (None, "")
-    assert scene.actions(acme.id)[-3:] == ["member.add", "member.change", "member.remove"]
+    assert scene.actions(acme.id)[-3:] == ["member.join", "member.change", "member.remove"]
 
 
 async def test_a_role_that_people_gave_outlives_the_group(scene: Scene) -> None:
@@ -251,6 +252,16 @@ async def test_the_last_owner_stays_whatever_groups_say(scene: Scene) -> None:
     assert scene.role(acme, ada) == "owner"
     member(scene.web, acme, Role.OWNER)
     assert scene.role(acme, await scene.me()) == ""
+
+
+async def test_the_last_operator_stays_whatever_groups_say(scene: Scene) -> None:
+    scene.provider.groups = ["admins"]
+    await scene.me()
+    scene.provider.groups = []
+    assert (await scene.me()).platform_role is PlatformRole.OPERATOR
+    assert "oidc.refuse_role" in scene.actions()
+    person(scene.web, "root@example.com", platform_role=PlatformRole.OPERATOR)
+    assert (await scene.me()).platform_role is None
 
 
 async def test_somebody_suspended_stays_suspended(scene: Scene) -> None:

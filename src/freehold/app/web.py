@@ -32,6 +32,7 @@ from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 from freehold.tenants.caller import Known
+from freehold.tenants.groups import read as read_groups
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.tenants.sealing import Seal
@@ -52,6 +53,7 @@ GRACE_SECONDS: Final = 5
 @asynccontextmanager
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[State, FastAPI]]:
     """Give the application over `settings.data`, its tail following and its nudges heard."""
+    read_groups(settings.oidc_groups)  # a mistake in it is told at the start, not to the first who signs in
     database = await in_thread(open_database, settings)
     store, run = Store(database), settings.data / "run"
     gateway, worker, tail = (

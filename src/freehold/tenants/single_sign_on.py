@@ -8,28 +8,29 @@ each time they come: what a group gives is given, and what a group gave is taken
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from freehold.audit.database import note
+from freehold.core.access import ALL
 from freehold.core.ceremonies import Claims, GivenRole, Identity
 from freehold.core.clock import Clock
-from freehold.core.errors import Denied, Invalid, NotFound
+from freehold.core.errors import Conflict, Denied, FreeholdError, Invalid, NotFound
 from freehold.core.ids import NewId
-from freehold.core.people import Member, MemberState, Person, PersonState, PlatformRole, Role
-from freehold.core.quotas import Quota
-from freehold.core.tenants import TenantState
+from freehold.core.people import Member, Person, PersonState, PlatformRole, Role
+from freehold.core.tenants import Caller, TenantState
 from freehold.store.ceremonies import Identities
-from freehold.store.people import Members
 from freehold.store.platform import Platform
-from freehold.tenants import quotas
+from freehold.store.scope import Scope
+from freehold.tenants import members, people
 from freehold.tenants.addresses import normal
-from freehold.tenants.groups import PLATFORM, Groups, changed
-from freehold.tenants.marks import genuine, mark_of
+from freehold.tenants.groups import PLATFORM, Change, Groups, changed
+from freehold.tenants.marks import genuine
 from freehold.tenants.sealing import Seal
 
 ACTOR: Final = "oidc"
 """What the record calls the provider: what it gave, no person gave."""
+PROVIDER: Final = Caller(actor=ACTOR, way="oidc", platform=frozenset({ALL}))
+"""Who changes people when groups do: what groups may give, the operator has written into the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,27 +83,15 @@ def refused(why: str) -> Denied:
 
 def _known(desk: Desk, claims: Claims, email: str) -> Person | None:
     person = whose(desk.platform, issuer=claims.issuer, subject=claims.subject, seal=desk.seal)
-    people = desk.platform.people
-    return people.find(person) if person else people.by_email(email)
+    kept = desk.platform.people
+    return kept.find(person) if person else kept.by_email(email)
 
 
 def _made(desk: Desk, claims: Claims, email: str, gives: Mapping[str, str]) -> Person:
     if not gives:
         raise refused("Nobody here has your address, and none of your groups has a place here.")
-    at = desk.clock.now()
-    person = Person(id=desk.ids("per"), email=email, name=claims.name, created_at=at)
-    person = replace(person, seal=mark_of(desk.seal, person))
-    desk.platform.people.add(person)
-    note(
-        desk.platform.connection,
-        at=at,
-        tenant=None,
-        actor=ACTOR,
-        action="person.create",
-        subject=person.id,
-        personal={"email": person.email, "name": person.name},
-    )
-    return person
+    person = Person(id=desk.ids("per"), email=email, name=claims.name, created_at=desk.clock.now())
+    return people.add(desk.platform, person, by=ACTOR, seal=desk.seal, clock=desk.clock)
 
 
 def _bind(desk: Desk, claims: Claims, person: Person) -> None:
@@ -139,72 +128,45 @@ def _given(desk: Desk, person: Person, gives: Mapping[str, str]) -> Person:
 
 
 def _become(desk: Desk, person: Person, given: GivenRole | None, wanted: str) -> Person:
-    change = changed(str(person.platform_role or ""), given, wanted)
-    _remember(
-        desk,
-        person.id,
-        PLATFORM,
-        given,
-        GivenRole(person=person.id, tenant=PLATFORM, role=change.given, before=change.before),
-    )
-    if change.role == str(person.platform_role or ""):
-        return person
-    now = replace(person, platform_role=PlatformRole(change.role) if change.role else None)
-    now = replace(now, seal=mark_of(desk.seal, now))
-    desk.platform.people.save(now)
-    _note(desk, None, "person.change", person.id, {"role": change.role, "before": str(person.platform_role or "")})
-    return now
+    """Return `person` with the role to the platform that groups give; the last operator stays."""
+    current = str(person.platform_role or "")
+    change = changed(current, given, wanted)
+    if change.role != current:
+        role = PlatformRole(change.role) if change.role else None
+        now = people.Change(platform_role=role, no_role=role is None)
+        try:
+            person = people.change(desk.platform, person.id, now, by=PROVIDER, seal=desk.seal, clock=desk.clock)
+        except Conflict as error:
+            _note_refusal(desk, None, person, error)
+            return person
+    _remember(desk, person, PLATFORM, given, change)
+    return person
 
 
 def _become_member(desk: Desk, person: Person, tenant: str, given: GivenRole | None, wanted: str) -> None:
-    members, at = Members(desk.platform.connection, tenant), desk.clock.now()
-    found = members.of_person(person.id)
+    """Let `person` be in a tenant what groups give; its last owner stays, and a full one gets nobody new."""
+    scope = Scope(desk.platform.connection, tenant)
+    found = scope.members.of_person(person.id)
     member = found if genuine(desk.seal, found) else None
     current = str(member.role) if member else ""
     change = changed(current, given, wanted)
-    if current == Role.OWNER and change.role != current and not _others_own(desk, members, person.id):
-        return  # a tenant without an owner could not be helped any more
-    if change.role and not member and not _room(desk, tenant, person, at):
-        return
-    now = GivenRole(person=person.id, tenant=tenant, role=change.given, before=change.before)
-    _remember(desk, person.id, tenant, given, now)
-    if change.role == current:
-        return
-    detail = {"person": person.id, "role": change.role, "before": current}
-    if not change.role and member:
-        members.remove(member.id)
-        _note(desk, tenant, "member.remove", member.id, detail)
-    elif member:
-        _save(desk, members, replace(member, role=Role(change.role)))
-        _note(desk, tenant, "member.change", member.id, detail)
-    else:
-        if found is not None:
-            members.remove(found.id)  # a row that web did not write is in the way of one that it does
-        fresh = Member(id=desk.ids("mem"), tenant=tenant, person=person.id, role=Role(change.role), created_at=at)
-        members.add(replace(fresh, seal=mark_of(desk.seal, fresh)))
-        _note(desk, tenant, "member.add", fresh.id, detail)
-
-
-def _save(desk: Desk, members: Members, member: Member) -> None:
-    members.save(replace(member, seal=mark_of(desk.seal, member)))
-
-
-def _others_own(desk: Desk, members: Members, person: str) -> bool:
-    return any(
-        member.role is Role.OWNER and member.state is MemberState.ACTIVE and member.person != person
-        for member in members.all()
-        if genuine(desk.seal, member)
-    )
-
-
-def _room(desk: Desk, tenant: str, person: Person, at: datetime) -> bool:
-    """Return whether the tenant may have one more member; that it may not keeps nobody from signing in."""
     try:
-        quotas.admit(desk.platform.connection, tenant, Quota.MEMBERS, at=at)
-    except Denied as error:
-        _note(desk, tenant, "member.refuse", person.id, {"code": error.code})
-        return False
-    return True
+        if change.role != current:
+            _move(desk, scope, person, member, change.role)
+    except (Conflict, Denied) as error:
+        _note_refusal(desk, tenant, person, error)
+        return
+    _remember(desk, person, tenant, given, change)
+
+
+def _move(desk: Desk, scope: Scope, person: Person, member: Member | None, role: str) -> None:
+    seal, clock = desk.seal, desk.clock
+    if member is None:
+        members.join(scope, person, Role(role), by=ACTOR, seal=seal, ids=desk.ids, clock=clock)
+    elif role:
+        members.change(scope, member.id, role=Role(role), by=PROVIDER, seal=seal, clock=clock)
+    else:
+        members.remove(scope, member.id, by=PROVIDER, seal=seal, clock=clock)
 
 
 def _place(desk: Desk, slug: str) -> str | None:
@@ -218,22 +180,25 @@ def _place(desk: Desk, slug: str) -> str | None:
     return None if tenant.state is TenantState.DELETED else tenant.id
 
 
-def _remember(desk: Desk, person: str, tenant: str, before: GivenRole | None, now: GivenRole) -> None:
-    if now.role:
+def _remember(desk: Desk, person: Person, tenant: str, before: GivenRole | None, change: Change) -> None:
+    if change.given:
+        now = GivenRole(person=person.id, tenant=tenant, role=change.given, before=change.before)
         desk.identities.give(replace(now, seal=_mark_given(desk.seal, now)))
     elif before is not None:
         desk.identities.take_back(before)
 
 
-def _note(desk: Desk, tenant: str | None, action: str, subject: str, detail: Mapping[str, str]) -> None:
+def _note_refusal(desk: Desk, tenant: str | None, person: Person, error: FreeholdError) -> None:
+    """Write down what groups wanted and could not have; it keeps nobody from signing in."""
     note(
         desk.platform.connection,
         at=desk.clock.now(),
         tenant=tenant,
         actor=ACTOR,
-        action=action,
-        subject=subject,
-        detail=detail,
+        action="oidc.refuse_role",
+        subject=person.id,
+        detail={"code": error.code},
+        verdict="deny",
     )
 
 

@@ -82,6 +82,7 @@ async def come_back(
     except Denied as refusal:
         await in_thread(_note_refusal, state, refusal)
         raise
+    state.streams.end(sessions=opened.left)
     response = see(local(begun.next))
     cookies.sign_in(response, opened)
     return response
@@ -174,9 +175,11 @@ def _end(state: State, subject: str, at: int) -> None:
     with state.store.write() as platform:
         issuer, seal = state.settings.oidc_issuer, state.seal
         person = whose(platform, issuer=issuer, subject=subject, seal=seal)
-        for session in platform.sessions.of(person):
-            if session.way is SignIn.OIDC and session.created_at.timestamp() <= at + _SKEW:
-                sessions.end(platform, person, session.id, by=ACTOR, clock=state.clock)
+        theirs = (one for one in platform.sessions.of(person) if one.way is SignIn.OIDC)
+        ending = [one.id for one in theirs if one.created_at.timestamp() <= at + _SKEW]
+        for session in ending:
+            sessions.end(platform, person, session, by=ACTOR, clock=state.clock)
+    state.streams.end(sessions=ending)
 
 
 def _note_refusal(state: State, refusal: Denied) -> None:

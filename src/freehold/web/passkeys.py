@@ -194,6 +194,7 @@ def sign_in(request: Request, response: Response, state: TheState, body: ShownPa
     except Denied:
         _note_refusal(state)
         raise
+    state.streams.end(sessions=opened.left)
     cookies.sign_in(response, opened)
     return SignedIn.of(opened)
 
