@@ -44,7 +44,8 @@ def window(browser: Browser) -> Iterator[Window]:
     opened: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        context = browser.new_context(**{"java_script_enabled": False, "locale": "en-GB"} | options)
+        wanted: dict[str, Any] = {"java_script_enabled": False, "locale": "en-GB"} | options
+        context = browser.new_context(**wanted)
         context.set_default_timeout(10_000)
         opened.append(context)
         return context

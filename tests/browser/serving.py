@@ -4,11 +4,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from freehold.web.building import build
@@ -39,7 +39,8 @@ def served(folder: Path, *, host: str = "127.0.0.1", **settings: Any) -> Iterato
 
 def barriers(page: Page) -> list[str]:
     """Return what of the page as it stands keeps people out, by the rules of WCAG 2.2 AA."""
-    told = Axe().run(page, options={"runOnly": RULES}).response
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    told: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
     return [f"{found['id']}: {node['html']}" for found in told["violations"] for node in found["nodes"]]
 
 

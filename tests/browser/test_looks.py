@@ -25,7 +25,9 @@ def enter(context: BrowserContext, web: Web, base: str, **person: Any) -> None:
     crowd.signed_in(web, who, client="Mozilla/5.0 (iPhone) Version/19.0 Safari/604.1", address="2001:db8::17")
     cookie = crowd.signed_in(web, who, client="Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0", address="192.0.2.4")
     value = cookie["Cookie"].partition("=")[2]
-    context.add_cookies([{"name": COOKIE, "value": value, "url": base.replace("http", "https"), "secure": True, "httpOnly": True}])
+    context.add_cookies(
+        [{"name": COOKIE, "value": value, "url": base.replace("http", "https"), "secure": True, "httpOnly": True}]
+    )
 
 
 def visit(page: Page, web: Web, base: str, name: str) -> None:

@@ -3,14 +3,18 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from starlette.testclient import TestClient
 
+from freehold.core.access import ROLES
 from freehold.core.approvals import Approval
 from freehold.core.people import Person, Role
-from freehold.core.tenants import Tenant
+from freehold.core.tenants import Caller, Tenant
+from freehold.tenants import inviting
+from freehold.tenants.inviting import Invited
 from freehold.tenants.sessions import hashed
 from freehold.web.building import build
 from tests import crowd
@@ -157,3 +161,59 @@ def test_a_link_that_is_not_whole_claims_nothing(window: Window, tmp_path: Path)
         expect(page.get_by_role("heading", name="This link does not open anything")).to_be_visible()
         with web.state.store.read() as platform:
             assert platform.installation.claimed_at is None
+
+
+def invited(web: Web, tenant: Tenant, email: str) -> Invited:
+    owner = crowd.member(web, tenant, Role.OWNER, crowd.person(web, name="Jonas Kraft"))
+    by = Caller(actor=f"person:{owner.id}", person=owner.id, within={tenant.id: ROLES["owner"]})
+    with web.state.store.tenant(tenant.id).write() as scope:
+        told: dict[str, Any] = {"seal": web.state.seal, "ids": web.state.ids, "clock": web.clock}
+        return inviting.invite(scope, email=email, role=Role.MEMBER, days=7, by=by, **told)
+
+
+def test_a_link_from_a_mail_makes_a_member_and_signs_them_in_once(window: Window, place: Place) -> None:
+    web, base = place
+    made = invited(web, web.tenant("acme"), "eve@example.com")
+    page = window().new_page()
+    page.goto(f"{base}/invite/{made.mailed}")
+    expect(page.get_by_text("Jonas Kraft invites you.")).to_be_visible()
+    expect(page.get_by_text("eve@example.com")).to_be_visible()
+    page.reload()  # looking takes nothing
+    page.get_by_role("button", name="Accept and sign in").click()
+    expect(page).to_have_url(f"{base}/account")
+    expect(page.get_by_text("acme")).to_be_visible()
+    expect(page.get_by_text("Member", exact=True)).to_be_visible()
+    other = window().new_page()
+    other.goto(f"{base}/invite/{made.mailed}")
+    expect(other.get_by_text("It was accepted already")).to_be_visible()
+
+
+def test_a_link_that_was_passed_on_makes_a_member_and_signs_nobody_in(window: Window, place: Place) -> None:
+    web, base = place
+    made = invited(web, web.tenant("acme"), "eve@example.com")
+    page = window().new_page()
+    page.goto(f"{base}/invite/{made.token}")
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text("You are a member now.")).to_be_visible()
+    sign_in(page, web, base, "eve@example.com")
+    expect(page.get_by_text("acme")).to_be_visible()
+
+
+def test_somebody_else_cannot_take_the_place(window: Window, place: Place) -> None:
+    web, base = place
+    tenant = web.tenant("acme")
+    made = invited(web, tenant, "eve@example.com")
+    somebody(web, web.tenant("other"))
+    page = window().new_page()
+    sign_in(page, web, base, "ada@example.com")
+    expect(page.get_by_role("heading", name="Ada Berg")).to_be_visible()
+    page.goto(f"{base}/invite/{made.mailed}")
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text("This invitation is for another address than yours.")).to_be_visible()
+
+
+def test_an_invitation_that_never_was_is_told_as_such(window: Window, place: Place) -> None:
+    _, base = place
+    page = window().new_page()
+    page.goto(f"{base}/invite/nonsense")
+    expect(page.get_by_text("there never was such an invitation")).to_be_visible()

@@ -1,6 +1,5 @@
 """/account: who is signed in, where they belong, and the browsers they are signed in with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -10,7 +9,6 @@ from starlette.responses import Response
 
 from freehold.core.ceremonies import Passkey
 from freehold.core.people import MemberState, Person, PlatformRole, Role, Session
-from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
 from freehold.tenants import passkeys, sessions
 from freehold.tenants.devices import party_of
@@ -21,14 +19,15 @@ from freehold.web.pages.browsers import known_as
 from freehold.web.pages.forms import HOME, fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
 from freehold.web.pages.visiting import Visitor, visitor_of
+from freehold.web.sessions import end, end_all
 from freehold.web.state import State
 
 router = APIRouter(include_in_schema=False)
+SIGN_IN: Final = f"/sign-in?next={HOME}"
 GOODBYE: Final = "/sign-in?ended=1"
 
 SessionId = Annotated[str, Path(max_length=80)]
 PasskeyId = Annotated[str, Path(max_length=80)]
-Ending = Callable[[Platform, Visitor], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +81,10 @@ async def show(request: Request, state: TheState) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, state: TheState) -> Response:
     """End the session of this browser."""
-    await fields_of(request)
-    visitor = await visitor_of(request, state)
+    visitor = await _sender(request, state)
     answer = see(GOODBYE)
     if visitor is not None and visitor.caller.session:
-        await _end(state, visitor, _one(state, visitor.caller.session))
+        await in_thread(end, state, visitor.person.id, visitor.caller.session, by=visitor.caller.actor)
         cookies.sign_out(answer)
     return answer
 
@@ -94,60 +92,38 @@ async def sign_out(request: Request, state: TheState) -> Response:
 @router.post("/account/sessions/end")
 async def end_others(request: Request, state: TheState) -> Response:
     """End all sessions but that of this browser."""
-    return await _ended(
-        request,
-        state,
-        lambda platform, visitor: sessions.end_all(
-            platform,
-            visitor.person.id,
-            by=visitor.caller.actor,
-            clock=state.clock,
-            but=visitor.caller.session or "",
-        ),
-    )
+    visitor = await _sender(request, state)
+    if visitor is None:
+        return see(SIGN_IN)
+    caller = visitor.caller
+    await in_thread(end_all, state, visitor.person.id, by=caller.actor, but=caller.session or "")
+    return see(HOME)
 
 
 @router.post("/account/sessions/{session}/end")
 async def end_one(request: Request, state: TheState, session: SessionId) -> Response:
     """End one session, wherever it is."""
-    return await _ended(request, state, _one(state, session))
+    visitor = await _sender(request, state)
+    if visitor is None:
+        return see(SIGN_IN)
+    await in_thread(end, state, visitor.person.id, session, by=visitor.caller.actor)
+    return see(HOME)
 
 
 @router.post("/account/passkeys/{passkey}/remove")
 async def remove_passkey(request: Request, state: TheState, passkey: PasskeyId) -> Response:
     """Forget a passkey."""
-    await fields_of(request)
-    visitor = await visitor_of(request, state)
+    visitor = await _sender(request, state)
     if visitor is None:
-        return sign_in_first(request)
+        return see(SIGN_IN)
     await in_thread(_remove, state, visitor, passkey)
     return see(HOME)
 
 
-async def _ended(request: Request, state: State, ending: Ending) -> Response:
+async def _sender(request: Request, state: State) -> Visitor | None:
+    """Return who sent a form; what they come back to is their account, so no way back is kept."""
     await fields_of(request)
-    visitor = await visitor_of(request, state)
-    if visitor is None:
-        return sign_in_first(request)
-    await _end(state, visitor, ending)
-    return see(HOME)
-
-
-def _one(state: State, session: str) -> Ending:
-    """Return what ends one session of the visitor."""
-    return lambda platform, visitor: sessions.end(
-        platform, visitor.person.id, session, by=visitor.caller.actor, clock=state.clock
-    )
-
-
-async def _end(state: State, visitor: Visitor, ending: Ending) -> None:
-    """End sessions for good; once this returns, what was open under them is closed too."""
-    await in_thread(_write, state, visitor, ending)
-
-
-def _write(state: State, visitor: Visitor, ending: Ending) -> list[str]:
-    with state.store.write() as platform:
-        return ending(platform, visitor)
+    return await visitor_of(request, state)
 
 
 def _remove(state: State, visitor: Visitor, passkey: str) -> None:

@@ -22,7 +22,7 @@ COMMAND = "freehold claim-link"
 REFUSED = 401
 UNFIT = 422
 GONE = 409
-_GOOD: Mapping[str, str] = {"name": "", "email": ""}
+_GOOD = {"name": "", "email": ""}
 
 
 @router.get("/claim")
@@ -33,7 +33,7 @@ async def show(request: Request, state: TheState) -> Response:
         return _over(request, words)
     if not _is_ours(state, token):
         return _no_link(request, words)
-    return page(request, "claim.html", words, token=token, name="", email="", faults=_GOOD)
+    return page(request, "claim.html", words, faults=_GOOD, form=_GOOD | {"token": token})
 
 
 @router.post("/claim")
@@ -42,7 +42,7 @@ async def claim(request: Request, state: TheState) -> Response:
     form, words = await fields_of(request), words_for(request.headers)
     faults, told = _faults(words, form), {name: form.get(name, "") for name in ("token", "name", "email")}
     if any(faults.values()):
-        return page(request, "claim.html", words, status=UNFIT, faults=faults, **told)
+        return page(request, "claim.html", words, status=UNFIT, faults=faults, form=told)
     try:
         opened = await acts.claim(state, **told, browser=cookies.browser_of(request))
     except Conflict:

@@ -4,12 +4,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from freehold.web.pages import account, approving, claiming, signing_in, static
+from freehold.web.pages import account, approving, claiming, inviting, signing_in, static
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static.router,
     signing_in.router,
     claiming.router,
+    inviting.router,
     account.router,
     approving.router,
 )

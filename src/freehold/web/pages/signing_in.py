@@ -19,6 +19,8 @@ from freehold.web.pages.words import Words
 from freehold.web.state import State
 
 router = APIRouter(include_in_schema=False)
+NOTES = ("ended", "joined")
+"""What may have happened just before."""
 REFUSED = 401
 UNFIT = 422
 
@@ -36,7 +38,8 @@ class Ways:
 async def show(request: Request, state: TheState) -> Response:
     """Ask for an address."""
     asked = request.query_params
-    return _address(request, state, next=local(asked.get("next", "")), ended="ended" in asked)
+    note = next((note for note in NOTES if note in asked), "")
+    return _address(request, state, next=local(asked.get("next", "")), note=note)
 
 
 @router.post("/sign-in")
@@ -86,7 +89,7 @@ def _address(
     next: str,  # noqa: A002 - what the address calls it
     email: str = "",
     fault: str = "",
-    ended: bool = False,
+    note: str = "",
     status: int = 200,
 ) -> Response:
     ways = ways_of(state.settings)
@@ -100,7 +103,7 @@ def _address(
         next=next,
         email=email,
         fault=fault,
-        ended=ended,
+        note=note,
     )
 
 
