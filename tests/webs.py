@@ -219,11 +219,10 @@ class Web:
                 tenant=None if tenant is None else tenant.id,
                 name="test",
                 scopes=scopes or ("*",),
-                creator=Caller(actor="operator", platform=frozenset({"*"})),
                 seal=Seal(SEAL),
                 ids=self.state.ids,
                 clock=self.clock,
-                **bound,
+                **{"creator": Caller(actor="operator", platform=frozenset({"*"}))} | bound,
             )[1]
 
     def agent(self, tenant: Tenant, name: str = "helper", **tools: Verdict) -> Agent:

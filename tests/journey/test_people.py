@@ -1,20 +1,21 @@
 """People, as operators see them: made, changed, closed; and that somebody can always operate the platform."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from freehold.core.people import PersonState, PlatformRole
+from freehold.core.people import Person, PersonState, PlatformRole
 from freehold.core.tenants import Caller
 from freehold.store.people import person_table
-from freehold.tenants import provisioning
 from tests.crowd import person, signed_in
 from tests.webs import OPERATOR, Web, bearer, client, made
 
 PEOPLE = "/api/v1/people"
+TENANTS = "/api/v1/tenants"
 
 
 @pytest.fixture
@@ -98,16 +99,65 @@ def test_somebody_whom_another_process_wrote_down_is_not_there(web: Web, api: Te
     assert api.get(PEOPLE, headers=signed_in(web, eve)).status_code == 401
 
 
-def test_an_allowance_is_used_up(web: Web) -> None:
-    agency = person(web, allowance=1)
-    caller = Caller(actor=f"person:{agency.id}", person=agency.id, platform=frozenset({"provisioning:write"}))
-    with web.state.store.write() as platform:
-        assert provisioning.admit(platform, caller, seal=web.state.seal) == agency
+def agency(web: Web, allowance: int) -> tuple[Person, dict[str, str]]:
+    who = person(web, allowance=allowance)
+    return who, signed_in(web, who)
 
 
-def test_an_operators_tenants_count_against_nobody(web: Web) -> None:
-    key = web.key(None, "*")
-    with web.state.store.write() as platform:
-        for caller in (Caller(actor="operator", platform=frozenset({"*"})),):
-            assert provisioning.admit(platform, caller, seal=web.state.seal) is None
-    assert key
+def test_a_provisioner_creates_tenants_of_their_own_and_no_more_than_allowed(web: Web, api: TestClient) -> None:
+    who, theirs = agency(web, 2)
+    made = [api.post(TENANTS, headers=theirs, json={"slug": slug}) for slug in ("one", "two", "three")]
+    assert [one.status_code for one in made] == [201, 201, 403]
+    problem = made[2].json()
+    assert {name: problem[name] for name in ("code", "quota", "limit", "used")} == {
+        "code": "quota_exceeded",
+        "quota": "tenants",
+        "limit": 2,
+        "used": 2,
+    }
+    (place,) = api.get(f"{TENANTS}/one/members", headers=theirs).json()["items"]
+    assert (place["person"], place["role"]) == (who.id, "owner")
+    assert [one["slug"] for one in api.get(TENANTS, headers=theirs).json()["items"]] == ["one", "two"]
+
+
+def test_a_deleted_tenant_gives_its_place_in_the_allowance_back(web: Web, api: TestClient) -> None:
+    _, theirs = agency(web, 1)
+    assert api.post(TENANTS, headers=theirs, json={"slug": "one"}).status_code == 201
+    assert api.post(TENANTS, headers=theirs, json={"slug": "two"}).status_code == 403
+    assert api.delete(f"{TENANTS}/one?confirm=one", headers=theirs).is_success
+    assert api.post(TENANTS, headers=theirs, json={"slug": "two"}).status_code == 201
+
+
+def test_nobody_without_an_allowance_creates_a_tenant(web: Web, api: TestClient) -> None:
+    _, theirs = agency(web, 0)
+    assert api.post(TENANTS, headers=theirs, json={"slug": "one"}).status_code == 403
+
+
+def test_a_key_counts_against_whoever_made_it(web: Web, api: TestClient, boss: dict[str, str]) -> None:
+    who, theirs = agency(web, 1)
+    assert api.post(TENANTS, headers=theirs, json={"slug": "one"}).status_code == 201
+    maker = Caller(actor=f"person:{who.id}", person=who.id, platform=frozenset({"provisioning:write"}))
+    key = bearer(web.key(None, "provisioning:write", creator=maker))
+    assert api.post(TENANTS, headers=key, json={"slug": "two"}).json()["code"] == "quota_exceeded"
+    operators = bearer(web.key(None, "provisioning:write"))
+    assert api.post(TENANTS, headers=operators, json={"slug": "two"}).status_code == 201
+    api.patch(f"{PEOPLE}/{who.id}", headers=boss, json={"state": "closed"})
+    assert api.post(TENANTS, headers=key, json={"slug": "three"}).json()["code"] == "missing_scope"
+
+
+def test_provisioners_are_not_shown_what_others_asked_for(web: Web, api: TestClient) -> None:
+    body, same = {"slug": "one"}, {"Idempotency-Key": "k"}
+    first, second = agency(web, 1)[1], agency(web, 1)[1]
+    assert api.post(TENANTS, headers=first | same, json=body).status_code == 201
+    assert api.post(TENANTS, headers=first | same, json=body).status_code == 201
+    assert api.post(TENANTS, headers=second | same, json=body).json()["code"] == "slug_taken"
+
+
+def test_of_many_at_once_no_more_than_allowed_are_made(web: Web, api: TestClient) -> None:
+    theirs = agency(web, 3)[1]
+
+    def create(number: int) -> int:
+        return int(api.post(TENANTS, headers=theirs, json={"slug": f"t-{number}"}).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, range(8))) == [201] * 3 + [403] * 5

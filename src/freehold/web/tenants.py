@@ -13,7 +13,7 @@ from freehold.runs.pausing import OnEach, cancel_all, pause_all, unpause_all
 from freehold.store.outbox import Idempotency
 from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
-from freehold.tenants import living
+from freehold.tenants import living, provisioning
 from freehold.tenants.creating import create
 from freehold.tenants.tiers import Terms, terms
 from freehold.web.access import IdempotencyKey, InTenant, Operator, TheCaller, TheState
@@ -168,6 +168,7 @@ def delete_tenant(
             clock=state.clock,
         )
     cancel_all(at.tenancy, state.engine, by=by, clock=state.clock, each=_stop(state))
+    state.streams.end(tenant=deleted.id)
     nudge(state)
     return TenantView.of(deleted)
 
@@ -183,9 +184,11 @@ def restore_tenant(at: InTenant) -> TenantView:
 def _create(state: State, caller: Caller, body: NewTenant, key: str) -> Tenant:
     with state.store.write() as platform:
         asked = Idempotency(platform.connection, "")  # before there is a tenant, requests are the platform's
-        made = asked.made(PLACE, key, digest(body.plain())) if key else None
+        place = f"{PLACE}/{caller.actor}"  # what one asked for, nobody else is shown
+        made = asked.made(place, key, digest(body.plain())) if key else None
         if made is not None:
             return platform.tenants.find(made)
+        owner = provisioning.admit(platform, caller, seal=state.seal)
         tenant = create(
             platform,
             slug=body.slug,
@@ -196,11 +199,14 @@ def _create(state: State, caller: Caller, body: NewTenant, key: str) -> Tenant:
             terms=_terms(state, platform, caller, body),
             time_zone=body.time_zone,
             language=body.language,
+            owner="" if owner is None else owner.id,
         )
+        if owner is not None:
+            provisioning.own(platform, tenant, owner, seal=state.seal, ids=state.ids, clock=state.clock)
         if not body.draft:
             tenant = _live(state, platform, tenant.id, TenantEvent.DEPLOY, caller)
         if key:
-            asked.keep(PLACE, key, digest(body.plain()), tenant.id, at=state.clock.now())
+            asked.keep(place, key, digest(body.plain()), tenant.id, at=state.clock.now())
         return tenant
 
 
