@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.browser.serving import PHONE, served
+from tests.browser.serving import served
 from tests.webs import Web
 
 CHROMIUM = shutil.which("chromium") or ""
 Window = Callable[..., BrowserContext]
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": PHONE, "height": 740}, "locale": "de-DE"},
-}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -10,12 +10,16 @@ from playwright.sync_api import BrowserContext, Page
 from freehold.core.people import PlatformRole, Role
 from freehold.web.head import COOKIE
 from tests import crowd
-from tests.browser.conftest import LOOKS
-from tests.browser.serving import SHOTS, barriers, overflow
+from tests.browser.serving import PHONE, SHOTS, barriers, overflow
 from tests.browser.test_people import question
 from tests.webs import Web
 
 Window = Callable[..., BrowserContext]
+LOOKS: dict[str, tuple[Literal["light", "dark"], int]] = {
+    "light": ("light", 1100),
+    "dark": ("dark", 1100),
+    "phone": ("light", PHONE),
+}
 
 
 def enter(context: BrowserContext, web: Web, base: str, **person: Any) -> None:
@@ -56,24 +60,44 @@ def visit(page: Page, web: Web, base: str, name: str) -> None:
             page.goto(f"{base}/{name}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize(
     "name",
     ["sign-in", "sign-in-fault", "code", "code-wrong", "claim-over", "account", "approve", "approved", "nowhere"],
 )
-def test_a_page_is_for_everybody(window: Window, place: tuple[Web, str], name: str, look: str) -> None:
+def test_a_page_is_for_everybody(window: Window, place: tuple[Web, str], name: str) -> None:
+    said: list[str] = []
+    page = opened(window, place, name, said)
+    for look, (scheme, width) in LOOKS.items():
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"{name}-{look}")
+        assert barriers(page) == [], look
+        assert overflow(page) == 0, look
+    assert [line for line in said if not re.search(r"status of 4\d\d", line)] == []
+    assert page.title().endswith("· Freehold")
+
+
+@pytest.mark.parametrize("name", ["sign-in", "code-wrong", "account", "approve"])
+def test_a_longer_language_fits_a_phone_too(window: Window, place: tuple[Web, str], name: str) -> None:
+    page = opened(window, place, name, [], locale="de-DE", viewport={"width": PHONE, "height": 740})
+    shoot(page, f"{name}-de")
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert overflow(page) == 0
+
+
+def opened(window: Window, place: tuple[Web, str], name: str, said: list[str], **options: Any) -> Page:
+    """Return the page as it stands once it was visited; what the browser has to say about it is in `said`."""
     web, base = place
     # The rules run as a script in the page, which its own policy would not let in.
-    context = window(java_script_enabled=True, bypass_csp=True, **LOOKS[look])
-    said: list[str] = []
+    context = window(java_script_enabled=True, bypass_csp=True, **options)
     page = context.new_page()
     page.on("console", lambda message: said.append(message.text))
     if name in {"account", "approve", "approved"}:
         enter(context, web, base, platform_role=PlatformRole.OPERATOR)
     visit(page, web, base, name)
+    return page
+
+
+def shoot(page: Page, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=True)
-    assert barriers(page) == []
-    assert overflow(page) == 0
-    assert [line for line in said if not re.search(r"status of 4\d\d", line)] == []
-    assert page.title().endswith("· Freehold")
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
