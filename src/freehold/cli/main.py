@@ -21,8 +21,11 @@ NOUNS: Final = {
     "secret": "Secrets: values go in and never come back.",
     "connection": "Connections: where the gateway may reach out to.",
     "channel": "Channels: ways for messages to come in.",
+    "person": "People: who can sign in, and what they are to the platform.",
+    "member": "Members: people in a tenant, and who is invited.",
     "key": "API keys.",
     "usage": "What was used, and what it cost.",
+    "switch": "Kill switches: pause effects, cancel runs, revoke access.",
     "audit": "The record of who did what.",
 }
 """Each is a module of this package with an `app`."""
@@ -35,6 +38,8 @@ COMMANDS: Final = {
     "doctor": "platform",
     "demo": "platform",
     "chat": "chatting",
+    "claim-link": "signing_in",
+    "login-code": "signing_in",
 }
 """Commands without a noun, and the module that has them."""
 
