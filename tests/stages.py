@@ -129,7 +129,7 @@ class Stage:
 
     def put_in_place(self) -> int:
         """Mend what a process left half done."""
-        return put_in_place(self.store, self.engine, clock=self.clock, each=lambda _run: None)
+        return put_in_place(self.store, self.engine, clock=self.clock)
 
     def run(self, run: str) -> Run:
         """Return the run as it stands."""

@@ -98,6 +98,9 @@ class FakeGateway:
     connections: dict[tuple[str | None, str], dict[str, Any]] = field(default_factory=dict)
     decided: dict[str, bool] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
+    paused: dict[str | None, str] = field(default_factory=dict)
+    """By whom the effects of a tenant (none: of all) are paused."""
+    erased: list[str] = field(default_factory=list)
     signed: bool = True
     signing: SigningKey = field(default_factory=SigningKey.generate)
     mails: list[dict[str, Any]] = field(default_factory=list)
@@ -190,6 +193,25 @@ class FakeGateway:
 
     async def send_mail(self, *, to: str, subject: str, text: str, key: str, decoy: bool = False) -> None:
         self.mails.append({"to": to, "subject": subject, "text": text, "key": key, "decoy": decoy})
+
+    async def switches(self, tenant: str | None) -> dict[str, Any]:
+        return {"here": self._effects(tenant), "platform": self._effects(None), "in_flight": 0}
+
+    async def pause_effects(self, tenant: str | None, *, paused: bool, by: str) -> dict[str, Any]:
+        if paused:
+            self.paused.setdefault(tenant, by)
+        else:
+            self.paused.pop(tenant, None)
+        return await self.switches(tenant)
+
+    async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
+        if tenant not in self.erased:
+            self.erased.append(tenant)
+        return {"at": "2026-01-01T12:00:00+00:00", "rows": {"tenant_keys": 1}}
+
+    def _effects(self, tenant: str | None) -> dict[str, Any]:
+        by = self.paused.get(tenant, "")
+        return {"paused": bool(by), "since": "2026-01-01T12:00:00+00:00" if by else None, "by": by}
 
     async def health(self) -> dict[str, Any]:
         return {"ok": True, "mail": self.mail}

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -24,7 +23,7 @@ def web(tmp_path: Path) -> Web:
     return made(tmp_path)
 
 
-def refused(answer: httpx.Response) -> tuple[int, str]:
+def refused(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 

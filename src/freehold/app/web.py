@@ -41,6 +41,7 @@ from freehold.web.building import build
 from freehold.web.connection import Connection
 from freehold.web.key_uses import keep_uses
 from freehold.web.lapsing import keep_lapsed
+from freehold.web.purging import keep_purged
 from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.streams import Streams
@@ -88,6 +89,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         asyncio.create_task(state.streams.follow()),
         asyncio.create_task(keep_lapsed(state)),
         asyncio.create_task(keep_anchored(state)),
+        asyncio.create_task(keep_purged(state)),
         asyncio.create_task(keep_keys(state)),
         asyncio.create_task(keep_uses(state)),
     ]

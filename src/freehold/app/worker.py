@@ -26,6 +26,7 @@ from freehold.agents.framing import Instructions
 from freehold.agents.furnishing import Furnished
 from freehold.agents.loop import body_of
 from freehold.agents.sandbox_tools import SandboxTools
+from freehold.app.clearing import Clearing
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
@@ -42,7 +43,7 @@ from freehold.drivers.engine.dbos.driver import DbosDispatcher
 from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WorkerGateway
 from freehold.ingress.relaying import Relay
-from freehold.runs import clockwork, reconciling
+from freehold.runs import clockwork, pausing, reconciling
 from freehold.runs.ending import Closing
 from freehold.runs.nudging import Nudge, listen
 from freehold.runs.segment import Body
@@ -107,6 +108,7 @@ class Worker:
             self._often(sealing.EVERY, self._seal),
             self._often(reconciling.EVERY, self._reconcile),
             self._often(reconciling.EVERY, self._take_back),
+            self._often(reconciling.EVERY, self._put_in_place),
             self._often(TIDY_SECONDS, self.dispatcher.tidy),
             self._kept(self.segments.watch),
             self._kept(self.relay.run),
@@ -169,6 +171,10 @@ class Worker:
         if taken:
             log.warning("Queued %d segments that were begun or ended without a trace.", taken)
             self.dispatcher.kick()
+
+    def _put_in_place(self) -> None:
+        if pausing.put_in_place(self.store, self.closing.engine, clock=self.clock):
+            self.committed()
 
     def _reconcile(self) -> None:
         under_way = self.segments.under_way()
@@ -239,7 +245,10 @@ async def _agents(
     )
     objects = FolderObjects(settings.data)
     hands = Furnished(sandboxes, store, lambda tenant: TenantFiles(objects, tenant))
-    keeping = asyncio.create_task(sandboxes.keep())
+    clearing = Clearing(
+        store, sandboxes.forget, lambda tenant: TenantFiles(objects, tenant), data=settings.data, clock=clock
+    )
+    keeping = [asyncio.create_task(sandboxes.keep()), asyncio.create_task(clearing.keep())]
     try:
         yield body_of(
             gateway=gateway,
@@ -253,7 +262,8 @@ async def _agents(
             model_attempts=settings.model_attempts,
         )
     finally:
-        keeping.cancel()
+        for duty in keeping:
+            duty.cancel()
         await sandboxes.close()
 
 

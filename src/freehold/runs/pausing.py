@@ -19,7 +19,7 @@ from freehold.core.runs import FINAL, Run, RunEvent, RunState, WaitsFor
 from freehold.core.tenants import TenantState
 from freehold.runs.aftermath import end
 from freehold.runs.engine import Engine, Ticket
-from freehold.runs.resuming import resume_if_free, submit_turn
+from freehold.runs.resuming import resume, resume_if_free, submit_turn
 from freehold.store.platform import OutOfPlace
 from freehold.store.scope import Scope, Store, Tenancy
 from freehold.tenants.activity import is_active
@@ -119,14 +119,30 @@ def cancel_all(tenancy: Tenancy, engine: Engine, *, by: str, clock: Clock, each:
     return _all(tenancy, MOVING | {RunState.PAUSED}, act, each)
 
 
-def put_in_place(store: Store, engine: Engine, *, clock: Clock, each: OnEach) -> int:
-    """Mend what a process left that died while it suspended, resumed or deleted a tenant; return how many runs."""
+def wake_all(store: Store, engine: Engine, tenant: str | None, *, clock: Clock) -> int:
+    """Let go on at once what waits for an outage to end, in one tenant or in all; return how many runs that were."""
+    with store.read() as platform:
+        waiting = [run for run in platform.waiting_for(WaitsFor.OUTAGE) if tenant in {None, run.tenant}]
+    for run in waiting:
+        with store.tenant(run.tenant).write() as scope:
+            found = scope.runs.get(run.id)
+            if found.state is RunState.WAITING and found.waits_for is WaitsFor.OUTAGE:
+                resume(scope, engine, found, clock=clock, why="outage over")
+    return len(waiting)
+
+
+def put_in_place(store: Store, engine: Engine, *, clock: Clock) -> int:
+    """
+    Mend what a process left that died while it suspended, resumed or deleted a tenant; return how many runs that were.
+
+    A worker that carries one of them out finds that it was stopped (`Segments.look`).
+    """
     with store.read() as platform:
         found = platform.out_of_place()
-    return sum(_each(found, lambda run: _put_in_place(store, engine, run, clock=clock, each=each)))
+    return sum(_each(found, lambda run: _put_in_place(store, engine, run, clock=clock)))
 
 
-def _put_in_place(store: Store, engine: Engine, out: OutOfPlace, *, clock: Clock, each: OnEach) -> bool:
+def _put_in_place(store: Store, engine: Engine, out: OutOfPlace, *, clock: Clock) -> bool:
     with store.tenant(out.tenant).write() as scope:
         run = scope.runs.get(out.id)
         if out.state is TenantState.ACTIVE:
@@ -137,7 +153,6 @@ def _put_in_place(store: Store, engine: Engine, out: OutOfPlace, *, clock: Clock
             end(scope, engine, run.after(RunEvent.CANCEL, at=clock.now()), clock=clock)
         else:
             pause(scope, engine, run, clock=clock, why=WITH_TENANT)
-    each(out.id)
     return True
 
 

@@ -106,6 +106,10 @@ class Sandboxes:
                 if self._places.get(run) is place:
                     del self._places[run]
 
+    async def forget(self, tenant: str, workspace: str) -> None:
+        """Remove a tenant's workspace and everything in it; one that is not there is removed."""
+        await self._driver.destroy(tenant=tenant, workspace=workspace)
+
     async def sweep(self) -> None:
         """Put to sleep what nobody used for a while or what would not sleep, and report what could not be reported."""
         left, self._left = self._left, []

@@ -279,6 +279,11 @@ class Sessions:
         rows = self._connection.execute(query.order_by(session_table.c.id.desc())).mappings()
         return [Session(**fields(row)) for row in rows]
 
+    def whose(self) -> list[str]:
+        """Return the ids of the people who have sessions that were not ended."""
+        query = select(session_table.c.person).where(session_table.c.ended_at.is_(None)).distinct()
+        return list(self._connection.execute(query.order_by(session_table.c.person)).scalars())
+
     def seen(self, session: str, *, at: datetime) -> None:
         """Write down that a session is in use."""
         self._connection.execute(update(session_table).where(session_table.c.id == session).values(seen_at=at))

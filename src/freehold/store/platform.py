@@ -133,6 +133,18 @@ class Platform:
         )
         return [Due(*row) for row in self.connection.execute(query)]
 
+    def waiting_for(self, what: WaitsFor) -> list[Due]:
+        """Return the runs that wait for one kind of thing."""
+        query = select(run_table.c.tenant, run_table.c.id).where(
+            run_table.c.state == RunState.WAITING, run_table.c.waits_for == what
+        )
+        return [Due(*row) for row in self.connection.execute(query.order_by(run_table.c.id))]
+
+    def busy_tenants(self) -> list[str]:
+        """Return the ids of the tenants in which some run is not over."""
+        query = select(run_table.c.tenant).where(run_table.c.state.not_in(sorted(FINAL))).distinct()
+        return list(self.connection.execute(query.order_by(run_table.c.tenant)).scalars())
+
     def cancelled(self, runs: list[str]) -> list[str]:
         """Return those of `runs` (ids of any tenant) that are over or stand still."""
         still = (*FINAL, RunState.PAUSED)

@@ -149,6 +149,10 @@ class Keys:
         """Write down what changed about a key."""
         self._connection.execute(update(key_table).where(key_table.c.id == key.id).values(asdict(key)))
 
+    def whose(self) -> list[str | None]:
+        """Return the ids of the tenants that have keys; None among them stands for the platform."""
+        return list(self._connection.execute(select(key_table.c.tenant).distinct()).scalars())
+
     def used(self, key: str, *, at: datetime) -> None:
         """Write down that a key was used; what is known of a later use stays."""
         earlier = key_table.c.last_used_at.is_(None) | (key_table.c.last_used_at < at)

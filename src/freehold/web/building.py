@@ -28,9 +28,11 @@ from freehold.web import (
     people,
     problems,
     quotas,
+    receipts,
     runs,
     secrets,
     sessions,
+    switches,
     tenants,
     tiers,
     usage,
@@ -44,8 +46,8 @@ from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
 NOUNS = (
-    ways, login, sessions, me, passkeys, tenants, tiers, quotas, agents, runs, messages, approvals, secrets, connections,
-    channels, keys, people, members, invitations, usage, audit,
+    ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, messages, approvals, secrets,
+    connections, channels, keys, people, members, invitations, usage, audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)
 
