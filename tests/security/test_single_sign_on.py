@@ -364,12 +364,12 @@ async def test_signing_out_leads_to_the_provider_and_back(scene: Scene) -> None:
 async def test_the_ways_there_are_can_be_asked_for(scene: Scene, tmp_path: Path) -> None:
     async with scene.browser() as browser:
         told = (await browser.get("/api/v1/login/ways")).json()
-    assert told == {"code": True, "oidc": {"name": "single sign-on"}, "passkey": True}
+    assert told == {"claimed": False, "code": True, "oidc": {"name": "single sign-on"}, "passkey": True}
     scene.web = made(tmp_path / "plain", public_url="http://agents.example.com")
     transport = httpx.ASGITransport(app=build(scene.web.state))
     async with httpx.AsyncClient(transport=transport, base_url="http://agents.example.com") as browser:
         told = (await browser.get("/api/v1/login/ways")).json()
-        assert told == {"code": True, "oidc": None, "passkey": False}
+        assert told == {"claimed": False, "code": True, "oidc": None, "passkey": False}
         assert (await browser.get("/login/oidc")).status_code == 404
 
 

@@ -221,4 +221,29 @@ def _audit_anchor(settings: Settings) -> Iterator[Finding]:
     yield Finding(name="audit anchor", ok=ok, found=found, remedy=remedy)
 
 
-LOOKS: Final[tuple[Look, ...]] = (_python, _sandbox, _cgroups, _users, _disk, _keys, _port, _databases, _audit_anchor)
+def _mail(settings: Settings) -> Iterator[Finding]:
+    if settings.smtp_url:
+        yield Finding(name="mail", ok=True, found="a mail server is stated")
+    elif settings.on_loopback:
+        yield Finding(name="mail", ok=True, found="no mail server: mail, and codes to sign in with, are printed")
+    else:
+        yield Finding(
+            name="mail",
+            ok=bool(settings.oidc_issuer),
+            found="no mail server, and others reach this address: nobody is sent a code to sign in with",
+            remedy="Set FREEHOLD_SMTP_URL.",
+        )
+
+
+LOOKS: Final[tuple[Look, ...]] = (
+    _python,
+    _sandbox,
+    _cgroups,
+    _users,
+    _disk,
+    _keys,
+    _port,
+    _databases,
+    _audit_anchor,
+    _mail,
+)

@@ -20,14 +20,14 @@ from typing import Any, Final, TextIO
 
 from freehold.app import mounts, predecessor
 from freehold.app.address import bound
-from freehold.app.readiness import health
+from freehold.app.readiness import claimed, health
 from freehold.app.spawning import demand_sandboxes, spawning
 from freehold.app.supervising import Program, Supervisor
 from freehold.app.users import PROCESSES, Users, alone, apart, command, lay_out
 from freehold.core.errors import Conflict, FreeholdError, Unavailable
 from freehold.settings import Settings, passed_on
 from freehold.tenants.keys import hashed
-from freehold.tenants.operator import FILE, ensure_operator_key, ensure_seal
+from freehold.tenants.operator import FILE, drop_claim, ensure_operator_key, ensure_seal, renew_claim
 from freehold.web.hosts import hosts_of
 from freehold.web.rates import networks
 
@@ -50,6 +50,8 @@ ALL_ROOT: Final = (
     "install Freehold where every user may read it."
 )
 
+NO_MAIL: Final = "There is no mail server (FREEHOLD_SMTP_URL) and others reach this address, so nobody is sent a code to sign in with."
+
 Announce = Callable[[dict[str, Any]], None]
 Say = Callable[[str, str], None]
 
@@ -64,13 +66,16 @@ class Ground:
     key_seal: str
     notes: tuple[str, ...]
     """What a person should know about how it was started."""
+    claim: str = ""
+    """What the link shows that makes somebody the first operator."""
 
 
 def up(settings: Settings, *, announce: Announce, say: Say) -> None:
     """
     Run the platform until it is told to stop.
 
-    `announce` gets `{address, data, pids}` once all answer, `say` each line of each process.
+    `announce` gets `{address, data, pids}` once all answer, with `claim_url` while nobody has claimed the installation,
+    and `say` each line of each process.
     Raises `Conflict` (`already_running`) if the data folder has a platform already, and `Unavailable`
     (`no_sandboxes`) where this machine cannot make a sandbox, `Invalid` (`port_taken`) where somebody else listens.
     """
@@ -89,7 +94,8 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
             users=users,
             operator_hash=hashed(ensure_operator_key(settings.data)),
             key_seal=ensure_seal(settings.data),
-            notes=notes,
+            notes=notes + ((NO_MAIL,) if not settings.smtp_url and not settings.on_loopback else ()),
+            claim=renew_claim(settings.data),
         )
         with spawning(settings, users):
             asyncio.run(_run(ground, announce=announce, say=say))
@@ -159,6 +165,11 @@ def _try_out(users: Users) -> None:
         )
 
 
+def claim_url(settings: Settings, token: str) -> str:
+    """Return the link with which the first operator claims."""
+    return f"{settings.base_url}/claim?token={token}"
+
+
 def programs(ground: Ground) -> list[Program]:
     """Return the processes of the platform, in the order they start."""
     users = ground.users
@@ -166,6 +177,7 @@ def programs(ground: Ground) -> list[Program]:
         update={
             "operator_key_hash": ground.operator_hash,
             "key_seal": ground.key_seal,
+            "claim_hash": hashed(ground.claim) if ground.claim else "",
             "gateway_user": users.gateway.uid if users.apart else -1,
             "gateway_web_group": users.web.groups[0] if users.apart else -1,
             "gateway_worker_group": users.worker.gid if users.apart else -1,
@@ -196,7 +208,7 @@ async def _run(ground: Ground, *, announce: Announce, say: Say) -> None:
             answered = asyncio.create_task(_answering(ground, supervisor))
             await _first(answered, stop)
             if not stop.is_set():
-                announce(_announcement(ground, supervisor))
+                announce(_announcement(ground, supervisor) | await _claiming(ground))
                 await stop.wait()
         finally:
             await supervisor.stop()
@@ -248,6 +260,14 @@ def _announcement(ground: Ground, supervisor: Supervisor) -> dict[str, Any]:
         "key_file": str(settings.data / FILE),
         "pids": supervisor.pids,
     }
+
+
+async def _claiming(ground: Ground) -> dict[str, Any]:
+    """Return the link that makes somebody the first operator, if nobody is."""
+    if await claimed(ground.settings.address):
+        drop_claim(ground.settings.data)
+        return {}
+    return {"claim_url": claim_url(ground.settings, ground.claim)}
 
 
 @asynccontextmanager

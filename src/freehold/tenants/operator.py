@@ -1,7 +1,8 @@
 """
 Keys that are files, each one line that only the owner of the platform may read.
 
-The operator's key may do everything. The seal signs what is kept of API keys, so that the database alone makes none.
+The operator's key may do everything. The seal signs what is kept of keys, people and sessions, so that the database
+alone makes none. The claim makes whoever shows it the first operator, once.
 """
 
 import os
@@ -16,6 +17,8 @@ from freehold.tenants.keys import mint, well_formed
 
 FILE: Final = "operator.key"
 SEAL: Final = "keys.seal"
+CLAIM: Final = "claim.key"
+"""What the link shows that claims an installation; there for as long as nobody has."""
 _OTHERS: Final = 0o077
 _SEAL_SIZE: Final = 64
 
@@ -46,6 +49,23 @@ def ensure_seal(data: Path) -> str:
             remedy="Put it back from where you keep it; without it no API key but the operator's is in force.",
         )
     return seal
+
+
+def renew_claim(data: Path) -> str:
+    """Make what the claiming link shows, in place of what an earlier start made, and return it."""
+    drop_claim(data)
+    _put(data / CLAIM, secrets.token_urlsafe(32))
+    return _read(data / CLAIM)
+
+
+def drop_claim(data: Path) -> None:
+    """Forget what the claiming link shows: somebody has claimed."""
+    (data / CLAIM).unlink(missing_ok=True)
+
+
+def claim_of(data: Path) -> str:
+    """Return what the claiming link shows; empty where there is none. Raises `Invalid` as `ensure_operator_key` does."""
+    return _read(data / CLAIM) if os.path.lexists(data / CLAIM) else ""
 
 
 def _ensured(path: Path, *, make: Callable[[], str]) -> str:

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from freehold.tenants.devices import party_of
 from freehold.web.access import TheState
+from freehold.web.signing_in import is_claimed
 from freehold.web.state import State
 
 router = APIRouter(tags=["sign-in"])
@@ -19,6 +20,8 @@ class Provider(BaseModel):
 class Ways(BaseModel):
     """How people can sign in here."""
 
+    claimed: bool
+    """Whether there is an operator; until then the link that `freehold up` prints is the way in."""
     code: bool
     """By a code that is mailed."""
     oidc: Provider | None
@@ -26,13 +29,13 @@ class Ways(BaseModel):
 
 
 @router.get("/login/ways")
-async def list_ways(state: TheState) -> Ways:  # async: nothing to wait for
+async def list_ways(state: TheState) -> Ways:
     """Return which ways to sign in there are."""
-    return ways_of(state)
+    return ways_of(state, claimed=await is_claimed(state))
 
 
-def ways_of(state: State) -> Ways:
+def ways_of(state: State, *, claimed: bool) -> Ways:
     """Return which ways to sign in there are."""
     settings = state.settings
     provider = Provider(name=settings.oidc_name) if settings.oidc_issuer else None
-    return Ways(code=True, oidc=provider, passkey=party_of(settings.base_url) is not None)
+    return Ways(claimed=claimed, code=True, oidc=provider, passkey=party_of(settings.base_url) is not None)
