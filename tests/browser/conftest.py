@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from freehold.tenants.sessions import hashed
 from tests.browser.serving import served
 from tests.webs import Web
 
+LINK = "claim-" + "x" * 37
+"""What the link shows with which the platform can be claimed."""
 CHROMIUM = shutil.which("chromium") or ""
 Window = Callable[..., BrowserContext]
 
@@ -52,5 +55,5 @@ def window(browser: Browser) -> Iterator[Window]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[tuple[Web, str]]:
-    with served(tmp_path) as found:
+    with served(tmp_path, claim_hash=hashed(LINK)) as found:
         yield found

@@ -10,8 +10,9 @@ from playwright.sync_api import BrowserContext, Page
 from freehold.core.people import PlatformRole, Role
 from freehold.web.head import COOKIE
 from tests import crowd
+from tests.browser.conftest import LINK
 from tests.browser.serving import PHONE, SHOTS, barriers, overflow
-from tests.browser.test_people import question
+from tests.browser.test_people import invited, question
 from tests.webs import Web
 
 Window = Callable[..., BrowserContext]
@@ -35,9 +36,9 @@ def enter(context: BrowserContext, web: Web, base: str, **person: Any) -> None:
 
 
 def visit(page: Page, web: Web, base: str, name: str) -> None:
+    page.goto(base + address(web, base, name))
     match name:
         case "code" | "code-wrong":
-            page.goto(f"{base}/sign-in")
             page.locator("#email").fill("mira.hansen@kraft-soehne.example")
             page.keyboard.press("Enter")
             page.locator("#code").fill("0")
@@ -45,24 +46,44 @@ def visit(page: Page, web: Web, base: str, name: str) -> None:
                 page.keyboard.press("Enter")
                 page.locator("#code-fault").wait_for()
         case "sign-in-fault":
-            page.goto(f"{base}/sign-in")
             page.keyboard.press("Enter")
             page.locator("#email-fault").wait_for()
-        case "approve" | "approved":
-            asked = question(web, base, web.tenant("acme"))
-            page.goto(f"{base}/approve/{asked.id}")
-            if name == "approved":
-                page.locator("button[value=approve]").click()
-                page.get_by_role("status").wait_for()
-        case "claim-over":
-            page.goto(f"{base}/claim?token=x")
+        case "approved":
+            page.locator("button[value=approve]").click()
+            page.get_by_role("status").wait_for()
         case _:
-            page.goto(f"{base}/{name}")
+            pass
+
+
+def address(web: Web, base: str, name: str) -> str:
+    match name:
+        case "approve" | "approved":
+            return f"/approve/{question(web, base, web.tenant('acme')).id}"
+        case "claim":
+            return f"/claim?token={LINK}"
+        case "invite":
+            return f"/invite/{invited(web, web.tenant('acme'), 'eve@example.com').mailed}"
+        case "account" | "nowhere":
+            return f"/{name}"
+        case _:
+            return "/claim?token=x" if name == "claim-over" else "/sign-in"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["sign-in", "sign-in-fault", "code", "code-wrong", "claim-over", "account", "approve", "approved", "nowhere"],
+    [
+        "sign-in",
+        "sign-in-fault",
+        "code",
+        "code-wrong",
+        "claim",
+        "claim-over",
+        "invite",
+        "account",
+        "approve",
+        "approved",
+        "nowhere",
+    ],
 )
 def test_a_page_is_for_everybody(window: Window, place: tuple[Web, str], name: str) -> None:
     said: list[str] = []

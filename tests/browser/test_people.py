@@ -15,9 +15,9 @@ from freehold.core.people import Person, Role
 from freehold.core.tenants import Caller, Tenant
 from freehold.tenants import inviting
 from freehold.tenants.inviting import Invited
-from freehold.tenants.sessions import hashed
 from freehold.web.building import build
 from tests import crowd
+from tests.browser.conftest import LINK
 from tests.browser.serving import served
 from tests.platforms import until
 from tests.webs import OPERATOR, Web
@@ -137,30 +137,29 @@ def test_a_session_that_is_ended_elsewhere_is_over(window: Window, place: Place)
     expect(desk.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_the_first_operator_claims_with_the_link_once(window: Window, tmp_path: Path) -> None:
-    token = "claim-" + "x" * 37
-    with served(tmp_path, claim_hash=hashed(token)) as (_, base):
-        page = window().new_page()
-        page.goto(f"{base}/claim?token={token}")
-        page.get_by_role("button", name="Become the operator").click()
-        expect(page.get_by_label("Your name")).to_be_focused()
-        page.get_by_label("Your name").fill("Mira Hansen")
-        page.get_by_label("E-mail").fill("mira@example.com")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="Mira Hansen")).to_be_visible()
-        expect(page.get_by_text("Platform operator")).to_be_visible()
-        other = window().new_page()
-        other.goto(f"{base}/claim?token={token}")
-        expect(other.get_by_role("heading", name="This platform has an operator")).to_be_visible()
+def test_the_first_operator_claims_with_the_link_once(window: Window, place: Place) -> None:
+    _, base = place
+    page = window().new_page()
+    page.goto(f"{base}/claim?token={LINK}")
+    page.get_by_role("button", name="Become the operator").click()
+    expect(page.get_by_label("Your name")).to_be_focused()
+    page.get_by_label("Your name").fill("Mira Hansen")
+    page.get_by_label("E-mail").fill("mira@example.com")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Mira Hansen")).to_be_visible()
+    expect(page.get_by_text("Platform operator")).to_be_visible()
+    other = window().new_page()
+    other.goto(f"{base}/claim?token={LINK}")
+    expect(other.get_by_role("heading", name="This platform has an operator")).to_be_visible()
 
 
-def test_a_link_that_is_not_whole_claims_nothing(window: Window, tmp_path: Path) -> None:
-    with served(tmp_path, claim_hash=hashed("right")) as (web, base):
-        page = window().new_page()
-        page.goto(f"{base}/claim?token=righ")
-        expect(page.get_by_role("heading", name="This link does not open anything")).to_be_visible()
-        with web.state.store.read() as platform:
-            assert platform.installation.claimed_at is None
+def test_a_link_that_is_not_whole_claims_nothing(window: Window, place: Place) -> None:
+    web, base = place
+    page = window().new_page()
+    page.goto(f"{base}/claim?token={LINK[:-1]}")
+    expect(page.get_by_role("heading", name="This link does not open anything")).to_be_visible()
+    with web.state.store.read() as platform:
+        assert platform.installation.claimed_at is None
 
 
 def invited(web: Web, tenant: Tenant, email: str) -> Invited:
