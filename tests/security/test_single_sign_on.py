@@ -1,12 +1,9 @@
 """Sign-in by a provider, over HTTP: who comes in, as what, and who does not."""
 
-import html
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,88 +11,20 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from freehold.audit.database import table as audit_table
-from freehold.core.people import MemberState, Person, PersonState, PlatformRole, Role
-from freehold.core.tenants import Tenant
-from freehold.store.ceremonies import ceremony_table, given_role_table, identity_table
+from freehold.core.people import PersonState, PlatformRole
+from freehold.store.ceremonies import ceremony_table, identity_table
 from freehold.tenants.marks import mark_of
-from freehold.testing.clock import FakeClock
-from freehold.testing.identity import CLIENT, SECRET, FakeProvider
+from freehold.testing.identity import CLIENT, SECRET
 from freehold.web.building import build
-from tests.crowd import member, person
-from tests.gateways import Kit, running
-from tests.webs import Web, made
-
-HOME = "https://agents.example.com"
-GROUPS = "admins=operator,auditors=auditor,acme-admins=acme:admin,acme-readers=acme:viewer,acme-owners=acme:owner"
-
-
-@dataclass
-class Scene:
-    provider: FakeProvider
-    web: Web
-    kit: Kit
-
-    @asynccontextmanager
-    async def browser(self) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.ASGITransport(app=build(self.web.state), client=("203.0.113.5", 1))
-        async with httpx.AsyncClient(transport=transport, base_url=HOME) as browser:
-            yield browser
-
-    async def out(self, browser: httpx.AsyncClient, place: str = "/") -> dict[str, str]:
-        """Send a browser to the provider, and return what it brings back."""
-        sent = await browser.get("/login/oidc", params={"next": place})
-        assert sent.status_code == 302, sent.text
-        assert sent.headers["location"].startswith(f"{self.provider.issuer}/auth?")
-        return self.provider.agree(sent.headers["location"])
-
-    async def back(self, browser: httpx.AsyncClient, brought: dict[str, str]) -> httpx.Response:
-        return await browser.get("/login/oidc/callback", params=brought)
-
-    async def come(self) -> httpx.Response:
-        async with self.browser() as browser:
-            return await self.back(browser, await self.out(browser))
-
-    async def me(self) -> Person:
-        """Sign in and return who that is now."""
-        answer = await self.come()
-        assert answer.status_code == 303, answer.text
-        with self.web.state.store.read() as platform:
-            found = platform.people.by_email(str(self.provider.person["email"]))
-        assert found is not None
-        return found
-
-    def role(self, tenant: Tenant, who: Person) -> str:
-        with self.web.state.store.tenant(tenant.id).read() as scope:
-            found = scope.members.of_person(who.id)
-        return str(found.role) if found else ""
-
-    def actions(self, tenant: str = "") -> list[str]:
-        with self.web.state.store.read() as platform:
-            query = select(audit_table.c.action).where(audit_table.c.tenant == tenant)
-            return list(platform.connection.execute(query.order_by(audit_table.c.position)).scalars())
+from tests.crowd import person
+from tests.sign_on import HOME, Scene, refused, staged
+from tests.webs import made
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    provider, gateway = FakeProvider(FakeClock().now), SimpleNamespace()
-    async with provider.serving():
-        stated: dict[str, Any] = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT}
-        web = made(tmp_path / "web", gateway=gateway, public_url=HOME, oidc_groups=GROUPS, **stated)
-        provider.now = web.clock.now
-        async with running(tmp_path / "gateway", web.clock, **stated, oidc_client_secret=SECRET) as kit:
-            for name in ("oidc_start", "oidc_exchange", "oidc_goodbye", "oidc_ended"):
-                setattr(gateway, name, getattr(kit.web, name))
-            yield Scene(provider, web, kit)
-
-
-def refused(answer: httpx.Response) -> str:
-    """Return why somebody was not let in."""
-    assert answer.status_code == 401
-    assert SECRET not in answer.text
-    assert "__Host-freehold=" not in str(answer.headers.get_list("set-cookie"))
-    assert "This sign-in is not accepted." in answer.text
-    return html.unescape(answer.text)
+    async with staged(tmp_path) as found:
+        yield found
 
 
 async def test_whoever_the_provider_vouches_for_is_signed_in_as_the_person_with_that_address(scene: Scene) -> None:
@@ -202,87 +131,6 @@ async def test_an_address_nobody_vouches_for_opens_nothing(scene: Scene, claims:
     scene.provider.person |= claims
     scene.provider.groups = ["admins"]
     refused(await scene.come())
-
-
-async def test_a_stranger_without_a_group_is_refused(scene: Scene) -> None:
-    scene.provider.groups = ["visitors"]
-    assert "none of your groups" in refused(await scene.come())
-    with scene.web.state.store.read() as platform:
-        assert platform.people.by_email("ada@example.com") is None
-
-
-async def test_a_stranger_with_a_group_becomes_a_person(scene: Scene) -> None:
-    acme = scene.web.tenant("acme")
-    scene.provider.groups = ["acme-admins", "acme-readers"]
-    ada = await scene.me()
-    assert (ada.name, ada.platform_role) == ("Ada", None)
-    assert scene.role(acme, ada) == "admin"
-    assert "member.join" in scene.actions(acme.id)
-
-
-async def test_a_role_goes_with_its_group(scene: Scene) -> None:
-    acme = scene.web.tenant("acme")
-    person(scene.web, "root@example.com", platform_role=PlatformRole.OPERATOR)
-    scene.provider.groups = ["acme-admins", "admins"]
-    assert (await scene.me()).platform_role is PlatformRole.OPERATOR
-    scene.provider.groups = ["acme-readers", "auditors"]
-    ada = await scene.me()
-    assert (ada.platform_role, scene.role(acme, ada)) == (PlatformRole.AUDITOR, "viewer")
-    scene.provider.groups = []
-    ada = await scene.me()
-    assert (ada.platform_role, scene.role(acme, ada)) == (None, "")
-    assert scene.actions(acme.id)[-3:] == ["member.join", "member.change", "member.remove"]
-
-
-async def test_a_role_that_people_gave_outlives_the_group(scene: Scene) -> None:
-    acme, ada = scene.web.tenant("acme"), person(scene.web, "ada@example.com")
-    member(scene.web, acme, Role.VIEWER, ada)
-    scene.provider.groups = ["acme-admins"]
-    assert scene.role(acme, await scene.me()) == "admin"
-    scene.provider.groups = []
-    assert scene.role(acme, await scene.me()) == "viewer"
-
-
-async def test_the_last_owner_stays_whatever_groups_say(scene: Scene) -> None:
-    acme = scene.web.tenant("acme")
-    scene.provider.groups = ["acme-owners"]
-    assert scene.role(acme, await scene.me()) == "owner"
-    scene.provider.groups = []
-    ada = await scene.me()
-    assert scene.role(acme, ada) == "owner"
-    member(scene.web, acme, Role.OWNER)
-    assert scene.role(acme, await scene.me()) == ""
-
-
-async def test_the_last_operator_stays_whatever_groups_say(scene: Scene) -> None:
-    scene.provider.groups = ["admins"]
-    await scene.me()
-    scene.provider.groups = []
-    assert (await scene.me()).platform_role is PlatformRole.OPERATOR
-    assert "oidc.refuse_role" in scene.actions()
-    person(scene.web, "root@example.com", platform_role=PlatformRole.OPERATOR)
-    assert (await scene.me()).platform_role is None
-
-
-async def test_somebody_suspended_stays_suspended(scene: Scene) -> None:
-    acme, ada = scene.web.tenant("acme"), person(scene.web, "ada@example.com")
-    member(scene.web, acme, Role.VIEWER, ada, state=MemberState.SUSPENDED)
-    scene.provider.groups = ["acme-admins"]
-    await scene.me()
-    with scene.web.state.store.tenant(acme.id).read() as scope:
-        found = scope.members.of_person(ada.id)
-    assert found is not None
-    assert found.state is MemberState.SUSPENDED
-
-
-async def test_a_role_that_the_worker_wrote_for_later_is_not_given_back(scene: Scene) -> None:
-    acme = scene.web.tenant("acme")
-    scene.provider.groups = ["acme-readers"]
-    await scene.me()
-    with scene.web.state.store.write() as platform:
-        platform.connection.execute(update(given_role_table).values(before="owner"))
-    scene.provider.groups = []
-    assert scene.role(acme, await scene.me()) == "viewer"
 
 
 async def test_somebody_closed_is_refused(scene: Scene) -> None:
