@@ -54,11 +54,16 @@ def patient(ask: Callable[[], T], *, seconds: float = 40) -> T:
             time.sleep(0.1)
 
 
-def run_cli(platform: LocalPlatform, *words: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
-    """Run `freehold` as the operator of `platform`."""
+def run_cli(
+    platform: LocalPlatform,
+    *words: str,
+    input: str | None = None,  # noqa: A002
+    key: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run `freehold` as the operator of `platform`, or as whoever has `key`."""
     return subprocess.run(
         [sys.executable, "-m", "freehold", *words],
-        env=platform.environment,
+        env=platform.environment | ({"FREEHOLD_KEY": key, "FREEHOLD_URL": platform.url} if key else {}),
         cwd=platform.data.parent,
         input=input,
         stdin=subprocess.DEVNULL if input is None else None,

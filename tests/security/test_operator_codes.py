@@ -70,6 +70,13 @@ def test_people_who_are_no_operators_make_none(web: Web, asking: TestClient, ada
     assert answer.status_code == 403
 
 
+def test_a_key_that_may_see_to_people_makes_none(web: Web, asking: TestClient, ada: Person) -> None:
+    """Whoever has a code is whom it is for, and that may be an owner."""
+    key = bearer(web.key(None, "people:admin"))
+    answer = asking.post(f"/api/v1/people/{ADA}/login-code", headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (403, "wider_than_creator")
+
+
 @pytest.mark.parametrize(("address", "mail"), [("127.0.0.1:7070", True), ("192.0.2.1:7070", False)])
 def test_there_is_none_where_mail_goes_out_or_others_reach_us(tmp_path: Path, *, address: str, mail: bool) -> None:
     web = made(tmp_path, address=address, hosts="127.0.0.1:7070")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from freehold.core.access import ALL
 from freehold.core.errors import Denied, NotFound
 from freehold.core.people import Person, Session
 from freehold.core.tenants import Caller
@@ -104,6 +105,12 @@ def end_sessions_of(caller: Operator, state: TheState, person: PersonName) -> Re
 @router.post("/people/{person}/login-code", status_code=201)
 async def make_login_code(caller: Operator, state: TheState, person: PersonName) -> CodeView:
     """Make a code for somebody that any browser may use; only where no mail goes out and nobody else reaches us."""
+    if not caller.holds({ALL}, None):  # whoever has the code has all that the person may do, in every tenant
+        raise Denied(
+            "A code lets you in as somebody else.",
+            code="wider_than_creator",
+            remedy="Let an operator make it, who may do everything anyway.",
+        )
     if not await signing_in.without_mail(state):
         raise Denied(
             "Codes are mailed here, to nobody but those whom they are for.",
