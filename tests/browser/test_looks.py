@@ -63,10 +63,8 @@ def address(web: Web, base: str, name: str) -> str:
             return f"/claim?token={LINK}"
         case "invite":
             return f"/invite/{invited(web, web.tenant('acme'), 'eve@example.com').mailed}"
-        case "account" | "nowhere":
-            return f"/{name}"
         case _:
-            return "/claim?token=x" if name == "claim-over" else "/sign-in"
+            return {"account": "/account", "nowhere": "/nowhere", "claim-over": "/claim?token=x"}.get(name, "/sign-in")
 
 
 @pytest.mark.parametrize(
