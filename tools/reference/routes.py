@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from freehold.web.building import NOUNS, OUTSIDE, PREFIX
+from freehold.core.access import API
+from freehold.web.access import scoped
+from freehold.web.building import NOUNS, OUTSIDE
 from tools.reference.markdown import page, rows
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -15,9 +17,9 @@ FREE: Final = "none"
 def description() -> dict[str, Any]:
     """Return the OpenAPI document, without putting a whole platform together."""
     app = FastAPI()
-    for prefix, modules in ((PREFIX, NOUNS), ("", OUTSIDE)):
+    for prefix, modules in ((API, NOUNS), ("", OUTSIDE)):
         for module in modules:
-            app.include_router(module.router, prefix=prefix)
+            app.include_router(scoped(module.router, prefix), prefix=prefix)
     return app.openapi()
 
 
@@ -32,19 +34,20 @@ def _routes(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, 
 
 def _lines(found: list[tuple[str, str, str, str]]) -> Iterator[tuple[str, ...]]:
     for path, method, scope, said in found:
-        yield f"`{method} {path}`", "no key" if scope == FREE else f"`{scope}`", said
+        yield f"`{method} {path}`", "nobody need be known" if scope == FREE else f"`{scope}`", said
 
 
 def routes_page() -> str:
     """Return the page."""
     found = sorted(_routes(description()["paths"]))
-    inside = [route for route in found if route[0].startswith(PREFIX)]
-    outside = [route for route in found if not route[0].startswith(PREFIX)]
+    inside = [route for route in found if route[0].startswith(API)]
+    outside = [route for route in found if not route[0].startswith(API)]
     return page(
         "API",
         "The platform describes itself as OpenAPI 3.1 at `/api/openapi.json`, with bodies, answers and the scope each "
-        "route needs (`x-scope`). Send a key as `Authorization: Bearer fh_…`; `write` includes `read`, `admin` "
-        "includes both, `*` everything.",
+        "route needs (`x-scope`). Send a key as `Authorization: Bearer fh_…`, or come with the session of a signed-in "
+        "person; `write` includes `read`, `admin` includes both, `*` everything. `self` is for people, about "
+        "themselves.",
         "- `{tenant}` and `{agent}` are a slug or name, or an id. What belongs to another tenant answers like what is "
         "not there: 404.\n"
         "- Errors are [problem documents](errors.md); compare `code`.\n"
