@@ -87,7 +87,7 @@ def open(  # noqa: A001 - read as sessions.open
     session = replace(session, seal=mark_of(seal, session))
     left = platform.sessions.by_hash(hashed(browser.session)) if well_formed(browser.session) else None
     if left is not None:
-        platform.sessions.end([left.id], at=at)
+        _end(platform, left.person, [left.id], by=f"person:{person.id}", clock=clock)
     platform.sessions.add(session)
     note(
         platform.connection,

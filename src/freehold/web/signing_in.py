@@ -42,6 +42,7 @@ async def sign_in(state: State, email: str, code: str, browser: Browser) -> Open
     opened = await in_thread(_signed_in, state, normal(email), code, browser)
     if opened is None:
         raise codes.refused()
+    state.streams.end(sessions=opened.left)
     return opened
 
 
