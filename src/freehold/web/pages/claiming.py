@@ -51,6 +51,7 @@ async def claim(request: Request, state: TheState) -> Response:
         return _no_link(request, words)
     answer = see(HOME)
     cookies.sign_in(answer, opened)
+    state.streams.end(sessions=opened.left)
     return answer
 
 
