@@ -32,6 +32,15 @@ def member(web: Web, tenant: Tenant, role: Role, who: Person | None = None, **fi
     return found
 
 
+def changed(web: Web, tenant: Tenant, who: Person, **fields: Any) -> None:
+    """Let somebody be something else in the tenant from now on."""
+    with web.state.store.tenant(tenant.id).write() as scope:
+        found = scope.members.of_person(who.id)
+        assert found is not None
+        found = replace(found, **fields)
+        scope.members.save(replace(found, seal=mark_of(web.state.seal, found)))
+
+
 def signed_in(web: Web, who: Person, **fields: Any) -> dict[str, str]:
     """Let somebody be signed in, and return what their browser sends from a page of ours."""
     value, at = secrets.token_urlsafe(32), web.clock.now()

@@ -1,29 +1,27 @@
 """Sessions: what the cookie is, when it counts, and that nothing is left open once it does not."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert, update
 
 from freehold.core.people import MemberState, Person, PersonState, PlatformRole, Role, SignIn
 from freehold.core.tenants import Tenant
-from freehold.store.people import member_table, person_table, session_table
+from freehold.store.people import member_table, person_table
+from freehold.store.sessions import session_table
 from freehold.tenants.marks import mark_of
 from freehold.tenants.sealing import Seal
 from freehold.tenants.sessions import hashed
 from freehold.web.cookies import BROWSER
 from freehold.web.head import COOKIE
 from freehold.web.lapsing import lapse
-from tests.crowd import member, person, signed_in
-from tests.webs import ADDRESS, OPERATOR, Web, bearer, client, made, served
+from tests.crowd import changed, member, person, signed_in
+from tests.webs import ADDRESS, OPERATOR, Web, bearer, client, made
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 NONCE = "n" * 43
@@ -202,18 +200,10 @@ def test_a_role_counts_from_the_next_request_on(web: Web, asking: TestClient, ad
     member(web, acme, Role.OWNER, ada)
     browser = signed_in(web, ada)
     assert status(asking, browser, "/api/v1/tenants/acme/keys") == 200
-    change(web, acme, ada, role=Role.MEMBER)
+    changed(web, acme, ada, role=Role.MEMBER)
     assert status(asking, browser, "/api/v1/tenants/acme/keys") == 403
-    change(web, acme, ada, state=MemberState.SUSPENDED)
+    changed(web, acme, ada, state=MemberState.SUSPENDED)
     assert status(asking, browser, "/api/v1/tenants/acme/runs") == 404
-
-
-def change(web: Web, tenant: Tenant, who: Person, *, sealed: bool = True, **fields: Any) -> None:
-    with web.state.store.tenant(tenant.id).write() as scope:
-        found = scope.members.of_person(who.id)
-        assert found is not None
-        found = replace(found, **fields)
-        scope.members.save(replace(found, seal=mark_of(web.state.seal, found)) if sealed else found)
 
 
 def test_who_writes_the_database_makes_no_session_no_role_and_no_operator(
@@ -295,107 +285,3 @@ def test_what_makes_no_sense_about_oneself_is_refused(
     web: Web, asking: TestClient, ada: Person, wanted: dict[str, str]
 ) -> None:
     assert asking.patch(ME, json=wanted, headers=signed_in(web, ada)).status_code == 422
-
-
-# Open streams.
-
-
-@asynccontextmanager
-async def listening(
-    web: Web, browser: dict[str, str], tenant: Tenant
-) -> AsyncIterator[tuple[httpx.AsyncClient, AsyncIterator[str]]]:
-    """Give a client of the operator's, and the lines of a stream that `browser` has open."""
-    web.agent(tenant)
-    async with served(web) as api:
-        sent = await api.post(f"/api/v1/tenants/{tenant.slug}/agents/helper/messages", json={"text": "hi"})
-        run = sent.json()["run"]["id"]
-        headers = {"Authorization": "", "Accept": "text/event-stream"} | browser
-        async with api.stream("GET", f"/api/v1/tenants/{tenant.slug}/runs/{run}/events", headers=headers) as stream:
-            assert stream.status_code == 200
-            lines = stream.aiter_lines()
-            async with asyncio.timeout(10):
-                while not (await anext(lines)).startswith("data:"):
-                    pass
-                yield api, lines
-
-
-async def rest(lines: AsyncIterator[str]) -> list[str]:
-    async with asyncio.timeout(3):
-        return [line async for line in lines if line.startswith("event:")]
-
-
-async def test_a_stream_has_ended_when_the_call_that_ends_its_session_returns(
-    web: Web, ada: Person, acme: Tenant
-) -> None:
-    member(web, acme, Role.MEMBER, ada)
-    browser = signed_in(web, ada)
-    async with listening(web, browser, acme) as (api, lines):
-        answer = await api.delete(f"/api/v1/people/{ada.id}/sessions")
-        assert answer.status_code == 204
-        assert not web.state.streams._open
-        assert await rest(lines) == ["event: ended"]
-
-
-async def test_a_stream_whose_session_another_process_ended_ends_within_a_second(
-    web: Web, ada: Person, acme: Tenant
-) -> None:
-    member(web, acme, Role.MEMBER, ada)
-    async with listening(web, signed_in(web, ada), acme) as (_, lines):
-        with web.state.store.write() as platform:
-            platform.connection.execute(update(session_table).values(ended_at=web.clock.now()))
-        assert await rest(lines) == ["event: ended"]
-
-
-@pytest.mark.parametrize("fields", [{"role": Role.VIEWER}, {"state": MemberState.SUSPENDED}])
-async def test_a_stream_ends_with_the_role_it_was_opened_with(
-    web: Web, ada: Person, acme: Tenant, fields: dict[str, Any]
-) -> None:
-    member(web, acme, Role.ADMIN, ada)
-    async with listening(web, signed_in(web, ada), acme) as (_, lines):
-        change(web, acme, ada, **fields)
-        await web.state.streams.look()
-        assert await rest(lines) == ["event: ended"]
-
-
-async def test_a_stream_ends_with_its_key(web: Web, acme: Tenant) -> None:
-    key = web.key(acme, "runs:read")
-    async with listening(web, bearer(key), acme) as (api, lines):
-        listed = (await api.get("/api/v1/tenants/acme/keys")).json()["items"]
-        await api.delete(f"/api/v1/tenants/acme/keys/{listed[0]['id']}")
-        await web.state.streams.look()
-        assert await rest(lines) == ["event: ended"]
-
-
-async def test_streams_of_others_go_on(web: Web, ada: Person, acme: Tenant) -> None:
-    eve = member(web, acme, Role.MEMBER)
-    member(web, acme, Role.MEMBER, ada)
-    async with listening(web, signed_in(web, ada), acme):
-        await asyncio.to_thread(web.state.streams.end, person=eve.id)
-        await asyncio.to_thread(web.state.streams.end, person=ada.id, tenant="ten_other")
-        await asyncio.to_thread(web.state.streams.end)
-        await web.state.streams.look()
-        assert len(web.state.streams._open) == 1
-
-
-async def test_a_stream_ends_with_its_tenant(web: Web, ada: Person, acme: Tenant) -> None:
-    member(web, acme, Role.MEMBER, ada)
-    async with listening(web, signed_in(web, ada), acme) as (_, lines):
-        await asyncio.to_thread(web.state.streams.end, tenant=acme.id)
-        assert await rest(lines) == ["event: ended"]
-
-
-async def test_whoever_waits_for_an_answer_is_told_that_their_session_ended(
-    web: Web, ada: Person, acme: Tenant
-) -> None:
-    member(web, acme, Role.MEMBER, ada)
-    web.agent(acme)
-    async with served(web) as api:
-        headers = {"Authorization": "", "Prefer": "wait=60"} | signed_in(web, ada)
-        path = "/api/v1/tenants/acme/agents/helper/messages"
-        waiting = asyncio.create_task(api.post(path, json={"text": "hi"}, headers=headers))
-        async with asyncio.timeout(10):
-            while not web.state.streams._open:  # noqa: ASYNC110 - the application has no event for tests
-                await asyncio.sleep(0.005)
-        await api.delete(f"/api/v1/people/{ada.id}/sessions")
-        answer = await waiting
-    assert (answer.status_code, answer.json()["code"]) == (401, "access_ended")

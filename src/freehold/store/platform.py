@@ -11,8 +11,9 @@ from freehold.core.runs import FINAL, RunState, WaitsFor
 from freehold.core.tenants import TenantState
 from freehold.store.journal import approval_table
 from freehold.store.outbox import OutboxState, outbox_table
-from freehold.store.people import Installation, People, Sessions
+from freehold.store.people import Installation, People
 from freehold.store.runs import event_table, run_table
+from freehold.store.sessions import Sessions
 from freehold.store.talk import channel_table
 from freehold.store.tenants import Keys, Tenants, tenant_table
 from freehold.store.workers import Workers

@@ -8,8 +8,9 @@ from sqlalchemy import Column, Connection, RowMapping, select
 
 from freehold.core.people import Member, Person, Session
 from freehold.core.tenants import Key, TenantState
-from freehold.store.people import member_table, person_table, session_table
+from freehold.store.people import member_table, person_table
 from freehold.store.schema import fields
+from freehold.store.sessions import session_table
 from freehold.store.tenants import key_table, tenant_table
 
 AT_ONCE: Final = 500
