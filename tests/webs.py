@@ -1,38 +1,28 @@
 """Web for tests: the real application over a real database, with a clock to wind and runs moved by hand."""
 
 import asyncio
-import hashlib
-import json
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import uvicorn
-from nacl.public import PrivateKey, SealedBox
-from nacl.signing import SigningKey
-from sqlalchemy import Connection
 from starlette.testclient import TestClient
-from typing_extensions import override
 
 from freehold.app.database import open_database
-from freehold.audit.canonical import canonical, digest
-from freehold.audit.chain import Head
-from freehold.audit.heads import export_body, signed_line
+from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.approvals import Approval
 from freehold.core.effects import Verdict
-from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.core.ids import Ids
 from freehold.core.runs import Run, RunEvent, WaitsFor
 from freehold.core.tenants import Caller, Tenant, TenantEvent
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.gateway.client import WebGateway
 from freehold.runs.aftermath import end
-from freehold.runs.engine import Engine, Ticket
 from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
@@ -46,6 +36,7 @@ from freehold.web.rates import rates_of
 from freehold.web.state import State
 from freehold.web.streams import Streams
 from freehold.web.tail import Tail
+from tests.bystanders import FakeGateway, QuietEngine, QuietNudge
 
 OPERATOR = keys.mint("key_operator", env="op")
 SEAL = "5ea1" * 16
@@ -53,168 +44,6 @@ UNHURRIED = {"rate_address": 0, "rate_caller": 0, "rate_tenant": 0}
 """Tests ask as often as they like, unless they are about that."""
 ADDRESS = "127.0.0.1:7070"
 """Where tests say that they ask: the address that settings state by themselves."""
-
-
-class QuietEngine(Engine):
-    """Remembers what was submitted, and does nothing about it."""
-
-    slots = 4
-
-    def __init__(self) -> None:
-        self.submitted: list[str] = []
-
-    @override
-    def submit(self, connection: Connection, *, tenant: str, run: str, segment: int, slot: int) -> None:
-        self.submitted.append(f"{run}:{segment}")
-
-    @override
-    def withdraw(self, connection: Connection, *, run: str, segment: int) -> None:
-        return
-
-    @override
-    def missing(self, connection: Connection, tickets: Iterable[Ticket]) -> list[Ticket]:
-        return []
-
-    @override
-    def forget(self, connection: Connection, tickets: Iterable[Ticket]) -> None:
-        return
-
-
-class QuietNudge:
-    """Remembers what the workers were told."""
-
-    def __init__(self) -> None:
-        self.sent: list[dict[str, object]] = []
-
-    def send(self, what: dict[str, object]) -> None:
-        self.sent.append(what)
-
-
-@dataclass
-class FakeGateway:
-    """As much of the gateway as web's own tests need; journeys use the real one."""
-
-    secrets: dict[tuple[str | None, str], int] = field(default_factory=dict)
-    connections: dict[tuple[str | None, str], dict[str, Any]] = field(default_factory=dict)
-    decided: dict[str, bool] = field(default_factory=dict)
-    published: list[str] = field(default_factory=list)
-    paused: dict[str | None, str] = field(default_factory=dict)
-    """By whom the effects of a tenant (none: of all) are paused."""
-    erased: list[str] = field(default_factory=list)
-    signed: bool = True
-    signing: SigningKey = field(default_factory=SigningKey.generate)
-    mails: list[dict[str, Any]] = field(default_factory=list)
-    """Everything that went out, and what only looked as if."""
-    mail: bool = True
-    """Whether there is a server that mail goes through."""
-
-    async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
-        self.secrets[tenant, name] = self.secrets.get((tenant, name), 0) + 1
-
-    async def list_secrets(self, tenant: str | None) -> list[dict[str, Any]]:
-        told = {"set_by": "operator", "set_at": 1_767_268_800_000}
-        return [{"name": name, "version": n} | told for (whose, name), n in self.secrets.items() if whose == tenant]
-
-    async def delete_secret(self, tenant: str | None, name: str, *, by: str) -> None:
-        if self.secrets.pop((tenant, name), None) is None:
-            raise NotFound("There is no such secret.")
-
-    async def create_connection(
-        self, tenant: str | None, *, kind: str, name: str, config: dict[str, Any], secret: str | None, by: str
-    ) -> dict[str, Any]:
-        if (tenant, name) in self.connections:
-            raise Conflict("There is one already.", code="duplicate_name")
-        made = {"id": f"con_{name}", "name": name, "kind": kind, "config": config, "secret": secret}
-        self.connections[tenant, name] = made | {"made_by": by, "made_at": "2026-01-01T12:00:00+00:00"}
-        return self.connections[tenant, name]
-
-    async def list_connections(self, tenant: str | None) -> list[dict[str, Any]]:
-        return [made for (whose, _), made in self.connections.items() if whose == tenant]
-
-    async def delete_connection(self, tenant: str | None, name: str, *, by: str) -> None:
-        if self.connections.pop((tenant, name), None) is None:
-            raise NotFound("There is no such connection.")
-
-    async def publish(self, *, tenant: str, agent: str, version: str, model: str, tools: Any, by: str) -> None:
-        self.published.append(version)
-
-    async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
-        if key in self.decided:
-            raise Conflict("It was decided.", code="already_decided")
-        self.decided[key] = approve
-
-    async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
-        return {"rows": [], "kinds": {}, "total": {"count": 1, "tokens_in": 3, "tokens_out": 2}}
-
-    async def audit(
-        self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
-    ) -> list[dict[str, Any]]:
-        return []
-
-    async def audit_lines(self, tenant: str | None, *, after: int, until: int, limit: int) -> list[dict[str, Any]]:
-        return []
-
-    async def audit_head(self, tenant: str | None, *, stores: Any, heads: Any, every: bool = False) -> dict[str, Any]:
-        ends = [{"store": "database", **head} for head in heads]
-        whose = "*" if every else tenant or ""
-        body = export_body(
-            at=0,
-            tenant=whose,
-            stores=stores,
-            heads=[Head(**end) for end in ends],
-            anchor=None,
-            key=self.signing.verify_key.encode().hex(),
-            faults=[],
-        )
-        return {"line": signed_line(body, self.signing.sign(canonical(body)).signature.hex()), "heads": []}
-
-    async def audit_known(self) -> dict[str, Any]:
-        return {"at": None, "heads": []}
-
-    async def audit_anchor(self, *, heads: Any, seen: Any, accepted: str = "") -> dict[str, Any]:
-        return {"number": 1, "at": 0, "line": "", "faults": [], "place": "", "missing_since": None}
-
-    async def audit_key(self) -> str:
-        return self.signing.verify_key.encode().hex()
-
-    async def tenant_key(self, tenant: str | None) -> str:
-        return PrivateKey(hashlib.sha256(f"{tenant}".encode()).digest()).public_key.encode().hex()
-
-    async def open_texts(self, tenant: str | None, sealed: list[bytes]) -> list[dict[str, Any]]:
-        opener = SealedBox(PrivateKey(hashlib.sha256(f"{tenant}".encode()).digest()))
-        return [json.loads(opener.decrypt(box)) for box in sealed]
-
-    async def verify_audit(self) -> dict[str, Any]:
-        return {"ok": True, "count": 0, "heads": [], "faults": []}
-
-    async def verify_webhook(self, tenant: str, secret: str, headers: dict[str, str], body: bytes) -> None:
-        if not self.signed:
-            raise Denied("Its signature is not right.", code="bad_signature", status=401)
-
-    async def send_mail(self, *, to: str, subject: str, text: str, key: str, decoy: bool = False) -> None:
-        self.mails.append({"to": to, "subject": subject, "text": text, "key": key, "decoy": decoy})
-
-    async def switches(self, tenant: str | None) -> dict[str, Any]:
-        return {"here": self._effects(tenant), "platform": self._effects(None), "in_flight": 0}
-
-    async def pause_effects(self, tenant: str | None, *, paused: bool, by: str) -> dict[str, Any]:
-        if paused:
-            self.paused.setdefault(tenant, by)
-        else:
-            self.paused.pop(tenant, None)
-        return await self.switches(tenant)
-
-    async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
-        if tenant not in self.erased:
-            self.erased.append(tenant)
-        return {"at": "2026-01-01T12:00:00+00:00", "rows": {"tenant_keys": 1}}
-
-    def _effects(self, tenant: str | None) -> dict[str, Any]:
-        by = self.paused.get(tenant, "")
-        return {"paused": bool(by), "since": "2026-01-01T12:00:00+00:00" if by else None, "by": by}
-
-    async def health(self) -> dict[str, Any]:
-        return {"ok": True, "mail": self.mail}
 
 
 @dataclass
