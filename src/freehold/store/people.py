@@ -229,6 +229,12 @@ def invitation_by_hash(connection: Connection, hash: str) -> Invitation | None: 
     return None if row is None else Invitation(**fields(row))
 
 
+def invitations_by(connection: Connection, actor: str) -> list[Invitation]:
+    """Return what somebody has offered, in whatever tenants."""
+    query = select(invitation_table).where(invitation_table.c.invited_by == actor)
+    return [Invitation(**fields(row)) for row in connection.execute(query).mappings()]
+
+
 class Installation:
     """What is true of this installation as a whole."""
 

@@ -9,6 +9,8 @@ transaction that changes it, so that of two who want to go at once, one stays.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from freehold.audit.canonical import fingerprint
 from freehold.audit.database import note
 from freehold.core.access import ROLES
@@ -18,7 +20,7 @@ from freehold.core.ids import NewId
 from freehold.core.people import Member, MemberState, Person, PersonState, Role
 from freehold.core.quotas import Quota
 from freehold.core.tenants import Caller
-from freehold.store.people import People
+from freehold.store.people import Invitations, People, invitations_by
 from freehold.store.scope import Scope
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine, mark_of
@@ -133,6 +135,25 @@ def require_reach(by: Caller, role: Role, tenant: str) -> None:
         )
 
 
+def withdraw(
+    connection: Connection,
+    person: str,
+    *,
+    tenant: str | None = None,
+    left: Role | None = None,
+    seal: Seal,
+    clock: Clock,
+) -> None:
+    """Take back what a person still offers, in one tenant or in all, and could not with the role they have `left`."""
+    at = clock.now()
+    for one in invitations_by(connection, f"person:{person}"):
+        could = left is not None and left.reaches(one.role)
+        if one.open(at) and not could and tenant in {None, one.tenant}:
+            ended = replace(one, revoked_at=at)
+            kept = mark_of(seal, ended) if genuine(seal, one) else ""
+            Invitations(connection, one.tenant).save(replace(ended, seal=kept))
+
+
 def _giver(scope: Scope, giver: str | None, *, by: Caller, seal: Seal) -> Member:
     owners = [one for one in scope.members.all() if _owns(one) and genuine(seal, one)]
     require_reach(by, Role.OWNER, scope.tenant)
@@ -150,7 +171,7 @@ def _giver(scope: Scope, giver: str | None, *, by: Caller, seal: Seal) -> Member
 def _gone(scope: Scope, found: Member, action: str, *, by: str, seal: Seal, clock: Clock) -> Member:
     _keep_an_owner(scope, found, seal=seal)
     scope.members.remove(found.id)
-    _withdraw(scope, found.person, None, seal=seal, clock=clock)
+    withdraw(scope.connection, found.person, tenant=scope.tenant, seal=seal, clock=clock)
     _note(scope, action, found, None, by=by, clock=clock)
     return found
 
@@ -159,19 +180,9 @@ def _write(scope: Scope, before: Member, after: Member, *, by: str, seal: Seal, 
     after = replace(after, seal=mark_of(seal, after))
     scope.members.save(after)
     left = after.role if after.state is MemberState.ACTIVE else None
-    _withdraw(scope, after.person, left, seal=seal, clock=clock)
+    withdraw(scope.connection, after.person, tenant=scope.tenant, left=left, seal=seal, clock=clock)
     _note(scope, "member.change", before, after, by=by, clock=clock)
     return after
-
-
-def _withdraw(scope: Scope, person: str, left: Role | None, *, seal: Seal, clock: Clock) -> None:
-    """Take back what a person still offers to others and could not offer any more."""
-    by, at = f"person:{person}", clock.now()
-    for one in scope.invitations.all():
-        if one.invited_by == by and one.open(at) and (left is None or not left.reaches(one.role)):
-            ended = replace(one, revoked_at=at)
-            kept = mark_of(seal, ended) if genuine(seal, one) else ""
-            scope.invitations.save(replace(ended, seal=kept))
 
 
 def _keep_an_owner(scope: Scope, but: Member, *, seal: Seal) -> None:

@@ -20,6 +20,7 @@ from freehold.store.platform import Platform
 from freehold.tenants import sessions
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine, mark_of
+from freehold.tenants.members import withdraw
 from freehold.tenants.sealing import Seal
 
 LONGEST_NAME: Final = 200
@@ -108,6 +109,7 @@ def change(platform: Platform, person: str, wanted: Change, *, by: Caller, seal:
     _note(platform, "person.change", found, changed, by=by.actor, clock=clock)
     if changed.state is PersonState.CLOSED:
         sessions.end_all(platform, changed.id, by=by.actor, clock=clock)
+        withdraw(platform.connection, changed.id, seal=seal, clock=clock)
     return changed
 
 
