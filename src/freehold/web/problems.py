@@ -7,6 +7,7 @@ A bug is told as a bug: its inner text stays in the log.
 import logging
 import math
 import re
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from freehold.core.access import ROUTES
 from freehold.core.errors import Exhausted, FreeholdError, Invalid, NotFound, Unavailable, to_problem
 
 log = logging.getLogger(__name__)
@@ -107,11 +109,12 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Return the methods that the address takes; the framework knows only those of the first route it tried."""
-    found: set[str] = set()
-    for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), request.url.path):
-            found |= {name.upper() for name in operations}
-    return sorted(found)
+    return sorted({method for method, route in ROUTES if _form(route).fullmatch(request.url.path)})
+
+
+@cache
+def _form(route: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route)))
 
 
 async def broken(request: Request, error: Exception) -> Response:

@@ -59,9 +59,7 @@ class Smtp(ConnectorDriver):
             )
         if self._server is None:
             call.sent()
-            sys.stdout.write(
-                f"--- mail (no FREEHOLD_SMTP_URL, so it is printed) ---\n{mail.as_string()}\n--- end ---\n"
-            )
+            sys.stdout.write(_for_eyes(mail))
             sys.stdout.flush()
             return {"sent": False, "printed": True}
         await self._send(mail, call)
@@ -105,6 +103,13 @@ class Smtp(ConnectorDriver):
         mail["Message-ID"] = f"<{_token(call.key)}@{self._sender.rpartition('@')[2] or 'localhost'}>"
         mail.set_content(str(text))
         return mail
+
+
+def _for_eyes(mail: EmailMessage) -> str:
+    """Return a mail as people read it, not as servers pass it on."""
+    heads = "".join(f"{name}: {mail[name]}\n" for name in ("From", "To", "Subject", "Date"))
+    text = "\n".join(mail.get_content().rstrip().splitlines())
+    return f"--- mail (no FREEHOLD_SMTP_URL, so it is printed) ---\n{heads}\n{text}\n--- end ---\n"
 
 
 def _server(url: str) -> dict[str, Any]:
