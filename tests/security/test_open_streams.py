@@ -105,6 +105,7 @@ async def test_streams_of_others_go_on(web: Web, ada: Person, acme: Tenant) -> N
         await asyncio.to_thread(web.state.streams.end, person=eve.id)
         await asyncio.to_thread(web.state.streams.end, person=ada.id, tenant="ten_other")
         await asyncio.to_thread(web.state.streams.end)
+        await asyncio.to_thread(web.state.streams.end, sessions=[], tenant=acme.id)
         await web.state.streams.look()
         assert len(web.state.streams._open) == 1
 

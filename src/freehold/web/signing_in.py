@@ -48,7 +48,9 @@ async def sign_in(state: State, email: str, code: str, browser: Browser) -> Open
 
 async def claim(state: State, *, token: str, email: str, name: str, browser: Browser) -> Opened:
     """Make whoever shows `token` the first operator and sign them in; raises as `claiming.claim` does."""
-    return await in_thread(_claimed, state, token, email, name, browser)
+    opened = await in_thread(_claimed, state, token, email, name, browser)
+    state.streams.end(sessions=opened.left)
+    return opened
 
 
 async def is_claimed(state: State) -> bool:

@@ -56,7 +56,13 @@ class Streams:
         return Listening(self, caller, tenant)
 
     def end(
-        self, *, session: str = "", sessions: Iterable[str] = (), key: str = "", person: str = "", tenant: str = ""
+        self,
+        *,
+        session: str = "",
+        sessions: Iterable[str] | None = None,
+        key: str = "",
+        person: str = "",
+        tenant: str = "",
     ) -> None:
         """
         End the streams of whoever is named; with `tenant` as well, only those in that tenant.
@@ -64,8 +70,8 @@ class Streams:
         Call it once what put them out of force is committed, from a route in a thread or from the loop. In a thread it
         returns when they are closed.
         """
-        gone = frozenset(sessions) | ({session} if session else frozenset())
-        named = bool(gone or key or person)
+        gone = frozenset(sessions or ()) | ({session} if session else frozenset())
+        named = sessions is not None or bool(session or key or person)  # no sessions at all are not all of a tenant
 
         def meant(one: Open) -> bool:
             who = one.caller
