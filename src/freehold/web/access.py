@@ -76,15 +76,6 @@ async def operating(request: Request) -> Caller:
     return caller
 
 
-def suspended() -> Denied:
-    """Return the refusal of whatever changes a suspended tenant."""
-    return Denied(
-        "The tenant is suspended: it can be read, and nothing in it changes.",
-        code="tenant_suspended",
-        remedy="Ask the platform's operator to resume it; all is kept.",
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
     """A request within one tenant that its caller may touch."""
@@ -115,7 +106,8 @@ def here(
     scope = _scope(request)
     if not caller.may(scope, found.id):
         raise _lacking(scope)
-    _admit(request, found, caller)
+    if not _reads_or_lives(request):
+        require_changing(found, caller)
     tenancy = state.store.tenant(found.id, agent=caller.agent)
     return Here(caller=caller, tenant=found, tenancy=tenancy, state=state)
 
@@ -128,15 +120,26 @@ IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
 """A request with the same key and body is answered as the first was."""
 
 
-def _admit(request: Request, tenant: Tenant, caller: Caller) -> None:
-    """Refuse what changes a tenant that stands still: reading goes on, and an operator may put it right."""
-    route = str(getattr(request.scope.get("route"), "path", "")).removeprefix(API)
-    if request.method in READING or tenant.state in {TenantState.ACTIVE, TenantState.DRAFT} or route in LIFE:
-        return
+def require_changing(tenant: Tenant, caller: Caller) -> None:
+    """
+    Return if the caller may change something in the tenant as it stands; reading goes on in any case.
+
+    Raises `Denied` (`tenant_suspended`) where it is suspended, which an operator may put right, and `Conflict`
+    (`tenant_not_active`) where it is deleted.
+    """
     if tenant.state is TenantState.DELETED:
         raise not_active(tenant.state)
-    if not caller.may(OPERATING):
-        raise suspended()
+    if tenant.state is TenantState.SUSPENDED and not caller.may(OPERATING):
+        raise Denied(
+            "The tenant is suspended: it can be read, and nothing in it changes.",
+            code="tenant_suspended",
+            remedy="Ask the platform's operator to resume it; all is kept.",
+        )
+
+
+def _reads_or_lives(request: Request) -> bool:
+    route = str(getattr(request.scope.get("route"), "path", "")).removeprefix(API)
+    return request.method in READING or route in LIFE
 
 
 def _caller(request: Request) -> Caller:

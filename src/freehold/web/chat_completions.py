@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from freehold.core.errors import FreeholdError, Invalid, NotFound
 from freehold.core.parts import Origin
 from freehold.core.runs import Run, RunState
-from freehold.core.tenants import Caller, Tenant
+from freehold.core.tenants import Caller, Tenant, TenantState
 from freehold.failpoints import reach
 from freehold.ingress.accepting import Arrival
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.access import IdempotencyKey, TheCaller, TheState
+from freehold.web.access import IdempotencyKey, TheCaller, TheState, require_changing
 from freehold.web.arriving import WEB, Traceparent, arrived
 from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
@@ -50,6 +50,8 @@ def list_models(caller: TheCaller, state: TheState) -> JSONResponse:
             tenants = [platform.tenants.find(tenant) for tenant in seen]
     models: list[dict[str, Any]] = []
     for tenant in tenants:
+        if tenant.state is not TenantState.ACTIVE:
+            continue  # nobody answers there
         with state.store.tenant(tenant.id, agent=caller.agent).read() as scope:
             models += [
                 {
@@ -69,6 +71,7 @@ async def complete(
 ) -> Response:
     """Let the agent answer the last message."""
     tenant, agent = await in_thread(_agent, state, caller, body.model)
+    require_changing(tenant, caller)
     tenancy = state.store.tenant(tenant.id, agent=caller.agent)
     arrival = Arrival(
         agent=agent,

@@ -14,7 +14,7 @@ from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
 from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
-from freehold.web.access import TheState
+from freehold.web.access import TheState, require_changing
 from freehold.web.deciding import bound, decide_about, is_whole
 from freehold.web.pages.forms import fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
@@ -85,6 +85,7 @@ def _may_decide(state: State, visitor: Visitor, question: Question) -> Tenancy:
         raise Denied(
             f"This needs the scope {WRITE}.", code="missing_scope", remedy="Ask an owner for a role that has it."
         )
+    require_changing(question.tenant, visitor.caller)
     return state.store.tenant(question.tenant.id, agent=visitor.caller.agent)
 
 
