@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,9 +27,8 @@ class Working:
 
     async def __call__(self, segment: Segment) -> Ending:
         for n in (1, 2):
-            await segment.step(
-                key=f"{segment.run.id}/{segment.run.segment}/1/{n}", kind="tool", name="t", do=lambda n=n: self._do(n)
-            )
+            key = f"{segment.run.id}/{segment.run.segment}/1/{n}"
+            await segment.step(key=key, kind="tool", name="t", do=partial(self._do, n))
         return Done(f"by owner {segment.run.epoch}")
 
     async def _do(self, n: int) -> dict[str, Any]:
