@@ -44,6 +44,12 @@ class Route:
     def of_tenant(self) -> bool:
         return "{tenant}" in self.path
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something within a tenant, other than its state."""
+        moves = self.path.rpartition("/")[2] in {"deploy", "suspend", "resume", "restore", "purge"}
+        return self.method != "get" and not moves
+
     def at(self, place: str) -> str:
         names = {part[1:-1] for part in self.path.split("/") if part.startswith("{")}
         return self.path.format(**dict.fromkeys(names, "none") | {"tenant": PLACES[place]})
@@ -83,7 +89,8 @@ def expected(asker: Asker, route: Route, place: str) -> int:
     if not asker.known:
         return 401
     if route.of_tenant:
-        return 404 if not sees else REACHED if allowed(asker, route.scope, tenant) else 403
+        stopped = place == "suspended" and route.changes and not covered(asker.platform, "platform:write")
+        return 404 if not sees else REACHED if allowed(asker, route.scope, tenant) and not stopped else 403
     return REACHED if any(allowed(asker, route.scope, within) for within in ("", *asker.within)) else 403
 
 
