@@ -137,6 +137,7 @@ def try_out(operation: Any, shown: dict[str, str], checks: list[Any], mode: Gene
         holds()
 
 
+@pytest.mark.long
 def test_nothing_that_is_allowed_breaks_the_api(tmp_path: Path) -> None:
     walk(tmp_path, operator, EVERY, GenerationMode.POSITIVE)
 

@@ -243,6 +243,7 @@ async def test_everybody_is_let_in_where_the_table_says_and_nowhere_else(
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("stopping_short")
 async def test_a_key_opens_what_its_scope_covers_and_nothing_else(
     asking: httpx.AsyncClient, routes: list[Route], web: Web, acme: Tenant

@@ -104,6 +104,7 @@ def test_of_fifty_who_show_the_right_code_at_once_one_is_let_in(web: Web, asking
         assert Counter(pool.map(enter, range(50)))[True] == 1
 
 
+@pytest.mark.long
 def test_ten_thousand_guesses_open_nothing(web: Web, asking: TestClient) -> None:
     ask(asking)
     code = mailed(web)

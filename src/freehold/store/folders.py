@@ -69,7 +69,15 @@ KEPT: Final = (
     ),
     Kept(
         path="keys.seal",
-        holds="what API keys are sealed with",
+        holds="what rows that give power are sealed with",
+        tenant="platform",
+        data_class="configuration",
+        retention="forever",
+        backup=False,
+    ),
+    Kept(
+        path="claim.key",
+        holds="what the link shows that claims the installation; gone once it is claimed",
         tenant="platform",
         data_class="configuration",
         retention="forever",
