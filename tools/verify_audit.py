@@ -2,11 +2,12 @@
 """
 Verify an exported audit record with nothing but Python (3.8 or newer): no packages, no platform, no network.
 
-    python3 verify_audit.py FILE --key PUB [--anchor FILE]
+    python3 verify_audit.py FILE --key PUB [--anchor FILE] [--tenant T]
 
 FILE is what `freehold audit export` wrote. PUB is the platform's public key (64 hexadecimal digits, or a file that
 holds them; `freehold audit key` prints it): take it from where nobody who could change the record can change the
-key. The anchor file is `freehold-anchors.jsonl` from the second place. Prints `row N: reason` for what is not as it
+key. The anchor file is `freehold-anchors.jsonl` from the second place. T is the id of the tenant whose record it
+should be (`platform`: the platform's own; `*`: everybody's). Prints `row N: reason` for what is not as it
 was written, N being the line of FILE, and `anchor N: reason` for the anchors. Ends with 0 for a whole record,
 1 for faults, 2 for wrong use.
 """
@@ -88,6 +89,11 @@ def _times(factor: int, point: Point) -> Point:
     return total
 
 
+def _is_small(point: Point) -> bool:
+    x, y, z, _ = _times(8, point)
+    return x % P == 0 and (y - z) % P == 0
+
+
 _BASE_Y = 4 * pow(5, P - 2, P) % P
 _BASE_X = _x_of(_BASE_Y, 0) or 0
 BASE = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % P)
@@ -99,8 +105,8 @@ def signed_by(public: bytes, message: bytes, signature: bytes) -> bool:
         return False
     key, r = _point(public), _point(signature[:32])
     s = int.from_bytes(signature[32:], "little")
-    if key is None or r is None or s >= L:
-        return False
+    if key is None or r is None or s >= L or _is_small(key) or _is_small(r):
+        return False  # under a point of small order anything would be signed
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
     left, right = _times(s, BASE), _add(r, _times(h, key))
     return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
@@ -170,7 +176,8 @@ def read_line(line: str) -> Object:
 
 def named(chain: Chain) -> str:
     """Return a chain as people read it."""
-    return "{}/{}".format(chain[0], chain[1] or "platform")
+    name = "{}/{}".format(chain[0], chain[1] or "platform")
+    return name if name.isprintable() else repr(name)
 
 
 def moment(millis: Any) -> str:
@@ -193,6 +200,7 @@ class Anchors:
         self.faults: list[tuple[int, Chain | None, str]] = []  # number of the anchor, whom it concerns, reason
         self.notes: list[tuple[Chain, str]] = []
         self.marks: dict[int, str] = {}  # number -> hash of the line
+        self.first = 1  # the number that the file begins with
         self.last: Object | None = None
 
     def read(self, lines: Iterable[str], key: bytes) -> None:
@@ -215,18 +223,18 @@ class Anchors:
             self.faults.append((self.last["number"], None, "it is forged: its signature does not fit the key"))
 
     def _take(self, anchor: Object, line: str, before: str) -> None:
-        if anchor["kind"] != "anchor" or type(anchor["number"]) is not int:
-            raise Bad
         number = anchor["number"]
+        ends, faults = anchor["heads"], anchor.get("faults", [])
+        if anchor["kind"] != "anchor" or not is_number(number) or not are_ends(ends) or not are_faults(faults):
+            raise Bad
+        self.first = self.first if self.last else number
         if self.last and number != self.last["number"] + 1:
             self.faults.append((number, None, f"anchor {self.last['number'] + 1} is missing before it"))
-        elif anchor["prev"] != (mark(before) if self.last else GENESIS) and (self.last or number == 1):
+        elif (self.last or number == 1) and anchor["prev"] != (mark(before) if self.last else GENESIS):
             self.faults.append((number, None, "it does not follow the anchor before it"))
         for fault in anchor.get("faults", []):
             self._accept_or_fault(anchor, fault)
         for head in anchor["heads"]:
-            if type(head["seq"]) is not int:
-                raise Bad
             chain = (head["store"], head["tenant"])
             self.ends.setdefault(chain, {})[head["seq"]] = (head["hash"], number, anchor["at"])
         self.last, self.marks[number] = anchor, mark(line)
@@ -240,6 +248,64 @@ class Anchors:
             self.notes.append((chain, text))
         else:
             self.faults.append((anchor["number"], chain, said(fault)))
+
+    def missing(self, told: Object | None) -> str:
+        """Return why these are not the anchors that a head told of; nothing where they are."""
+        number = told["number"] if told else 0
+        last = self.last["number"] if self.last else 0
+        if not told or self.marks.get(number) == told["hash"]:
+            return ""
+        if last < number:
+            return f"the head knows anchor {number}, and the anchor file ends at {last}: it was cut or is old"
+        if number < self.first:
+            return f"the head knows anchor {number}, and the anchor file begins at {self.first}: it was cut"
+        return f"the head knows another anchor {number} than the anchor file"
+
+
+def is_number(told: Any) -> bool:
+    """Return whether `told` may be the number of an anchor."""
+    return type(told) is int and told > 0
+
+
+def are_ends(told: Any) -> bool:
+    """Return whether `told` has the form of ends of chains."""
+    return each(told, ("store", "tenant", "hash"))
+
+
+def are_faults(told: Any) -> bool:
+    """Return whether `told` has the form of what the gateway found wrong with chains."""
+    return each(told, ("store", "tenant", "what")) and all("now" in fault for fault in told)
+
+
+def each(told: Any, texts: Iterable[str]) -> bool:
+    """Return whether `told` lists objects, each with these texts and a number."""
+    return isinstance(told, list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(name), str) for name in texts) and type(one.get("seq")) is int
+        for one in told
+    )
+
+
+def is_head(head: Object) -> bool:
+    """Return whether an object has the form of a head; whether it is one, its signature says."""
+    stores, anchor = head.get("stores"), head.get("anchor", {"number": 0, "hash": ""})
+    return (
+        are_ends(head.get("heads"))
+        and are_faults(head.get("faults", []))
+        and isinstance(head.get("tenant"), str)
+        and type(head.get("at")) is int
+        and isinstance(stores, list)
+        and all(isinstance(store, str) for store in stores)
+        and isinstance(anchor, dict)
+        and type(anchor.get("number")) is int
+        and isinstance(anchor.get("hash"), str)
+    )
+
+
+def whose(head: Object) -> str:
+    """Return whose record a head ends, as people read it."""
+    tenant = {"*": "everybody", "": "the platform"}.get(head["tenant"], head["tenant"])
+    name = "{} in {}".format(tenant, " and ".join(head["stores"]) or "no store")
+    return name if name.isprintable() else repr(name)
 
 
 def said(fault: Object) -> str:
@@ -268,8 +334,9 @@ def is_signed(line: Object, key: bytes) -> bool:
 class Record:
     """An exported record, followed line by line."""
 
-    def __init__(self, key: bytes, anchors: Anchors) -> None:
-        self.key, self.anchors = key, anchors
+    def __init__(self, key: bytes, anchors: Anchors | None, tenant: str | None = None) -> None:
+        self.key, self.tenant = key, tenant
+        self.anchors, self.anchored = anchors or Anchors(), anchors is not None
         self.ends: dict[Chain, list[Any]] = {}  # chain -> seq, hash, row, numbers that were missed
         self.chain_faults: dict[Chain, tuple[int, str, bool]] = {}  # chain -> row, reason, whether rows were missing
         self.faults: list[tuple[int, str]] = []
@@ -310,6 +377,7 @@ class Record:
             self.faults.append((row, "it stands behind the head"))
             return
         self._follow(chain, found, row)
+        self._beside(chain, found, row)
 
     def _follow(self, chain: Chain, found: Object, row: int) -> None:
         end = self.ends.setdefault(chain, [0, GENESIS, 0, set()])
@@ -324,7 +392,6 @@ class Record:
             end[3].update(range(end[0] + 1, min(seq, end[0] + 100)))
         elif found["prev"] != end[1]:
             self._fault(chain, end[2] or row, "it was replaced: what follows it continues another row")
-        self._beside(chain, found, row)
         end[0], end[1], end[2] = max(seq, end[0]), found["hash"], row
 
     def _beside(self, chain: Chain, found: Object, row: int) -> None:
@@ -347,22 +414,27 @@ class Record:
         self.chain_faults.setdefault(chain, (row, reason, missing))
 
     def _judge_head(self, head: Object, row: int) -> None:
-        if not is_signed(head, self.key):
-            self.faults.append((row, "the head is forged: its signature does not fit the key"))
+        forged = not is_signed(head, self.key)
+        if forged or not is_head(head):
+            why = "the head is forged: its signature does not fit the key"
+            self.faults.append((row, why if forged else "it is no head as it was written"))
             self.head = None
             return
-        for fault in head.get("faults", []):
-            self.faults.append((row, said(fault)))
-        signed = {(end["store"], end["tenant"]): end for end in head["heads"]}
+        if self.tenant is not None and head["tenant"] != ("" if self.tenant == "platform" else self.tenant):
+            self.faults.append((row, f"this is the record of {whose(head)}, and not of {self.tenant}"))
+        self.faults += [(row, said(fault)) for fault in head.get("faults", [])]
+        self._judge_ends({(end["store"], end["tenant"]): end for end in head["heads"]}, row)
+
+    def _judge_ends(self, signed: dict[Chain, Object], row: int) -> None:
         for chain, end in sorted(signed.items()):
             seq, last, at, _ = self.ends.get(chain, [0, GENESIS, 0, None])
             if seq < end["seq"]:
                 self._fault(chain, row, f"{named(chain)} was cut: it ends at {seq}, and the head says {end['seq']}")
             elif seq == end["seq"] and last != end["hash"]:
                 self._fault(chain, at, "it was replaced: the head signed another")
-        for chain, end in sorted(self.ends.items()):
-            if chain not in signed or end[0] > signed[chain]["seq"]:
-                self._fault(chain, end[2], f"{named(chain)} goes on behind its signed end")
+        for chain, here in sorted(self.ends.items()):
+            if chain not in signed or here[0] > signed[chain]["seq"]:
+                self._fault(chain, here[2], f"{named(chain)} goes on behind its signed end")
 
     def _judge_anchors(self) -> None:
         anchors, row = self.anchors, self.head_row or self.lines + 1
@@ -373,14 +445,9 @@ class Record:
             if end < seq:
                 known = f"anchor {ends[seq][1]} of {moment(ends[seq][2])} knows {named(chain)} up to {seq}"
                 self._fault(chain, row, f"cut, or older than its anchors: {known}, here it ends at {end}")
-        told = (self.head or {}).get("anchor")
-        if not told or not anchors.last:
-            return
-        if anchors.last["number"] < told["number"]:
-            known = f"the head knows anchor {told['number']}, and the anchor file ends at {anchors.last['number']}"
-            self.faults.append((row, f"{known}: it was cut or is old"))
-        elif anchors.marks.get(told["number"], told["hash"]) != told["hash"]:
-            self.faults.append((row, f"the head knows another anchor {told['number']} than the anchor file"))
+        missing = anchors.missing((self.head or {}).get("anchor")) if self.anchored else ""
+        if missing:
+            self.faults.append((row, missing))
 
     def covers(self, chain: Chain) -> bool:
         """Return whether a chain should be in this export."""
@@ -414,11 +481,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", help="what `freehold audit export` wrote")
     parser.add_argument("--key", required=True, type=key_of, help="the platform's public key, or a file that holds it")
     parser.add_argument("--anchor", help="freehold-anchors.jsonl from the second place")
+    parser.add_argument("--tenant", help="whose record it should be: the tenant's id, `platform`, or `*` for everybody")
     stated = parser.parse_args(arguments)
-    anchors = Anchors()
-    record = Record(stated.key, anchors)
+    anchors = Anchors() if stated.anchor else None
+    record = Record(stated.key, anchors, stated.tenant)
     try:
-        if stated.anchor:
+        if anchors is not None:
             with opened(stated.anchor) as file:
                 anchors.read(file, stated.key)
         with opened(stated.file) as file:
@@ -436,15 +504,25 @@ def told(record: Record, faults: list[tuple[int, str]]) -> int:
         print(f"row {row}: {reason}")
     for number, _, reason in beside:
         print(f"anchor {number}: {reason}")
-    for chain, note in anchors.notes:
-        if record.covers(chain):
-            print(f"note: {note}")
-    if faults or beside:
+    for note in notes(record):
+        print(f"note: {note}")
+    if faults or beside or record.head is None:
         return 1
-    print(f"whole: {record.rows} rows in {len(record.ends)} chains, signed {moment((record.head or {}).get('at'))}")
+    print(f"whole: {record.rows} rows in {len(record.ends)} chains, signed {moment(record.head['at'])}")
+    print(f"it is the record of {whose(record.head)}")
     if anchors.last:
         print(f"and as {len(anchors.marks)} anchors say, the newest of {moment(anchors.last['at'])}")
     return 0
+
+
+def notes(record: Record) -> Iterable[str]:
+    """Give what a reader should know though nothing is wrong."""
+    for chain, note in record.anchors.notes:
+        if record.covers(chain):
+            yield note
+    first = record.anchors.first
+    if first > 1:
+        yield f"the anchor file begins at anchor {first}: what only older ones knew was not compared"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, final
 
 from freehold.audit.chain import Chain
-from freehold.audit.heads import ANCHOR, first, is_signed, line_mark
+from freehold.audit.heads import ANCHOR, are_ends, are_faults, first, is_signed, line_mark
 from freehold.audit.lines import read_line
 from freehold.core.errors import Invalid
 
@@ -45,6 +45,8 @@ class Anchors:
     faults: list[AnchorFault] = field(default_factory=list)
     notes: list[tuple[Chain, str]] = field(default_factory=list)
     marks: dict[int, str] = field(default_factory=dict)
+    first: int = 1
+    """The number of the anchor that the file begins with."""
     last: dict[str, Any] | None = None
 
     def read(self, lines: Iterable[str], key: str) -> None:
@@ -67,8 +69,9 @@ class Anchors:
 
     def _take(self, anchor: dict[str, Any], line: str, before: str) -> None:
         number = anchor["number"]
-        if anchor["kind"] != ANCHOR or type(number) is not int:
+        if not _is_anchor(anchor):
             raise ValueError("This is no anchor.")
+        self.first = self.first if self.last else number
         if self.last and number != self.last["number"] + 1:
             self._wrong(number, f"anchor {self.last['number'] + 1} is missing before it")
         elif (self.last or number == 1) and anchor["prev"] != (line_mark(before) if self.last else first()):
@@ -76,8 +79,6 @@ class Anchors:
         for fault in anchor.get("faults", []):
             self._found(anchor, fault)
         for head in anchor["heads"]:
-            if type(head["seq"]) is not int:
-                raise ValueError("This is no head.")
             chain = head["store"], head["tenant"]
             self.ends.setdefault(chain, {})[head["seq"]] = Anchored(head["hash"], number, anchor["at"])
         self.last, self.marks[number] = anchor, line_mark(line)
@@ -91,8 +92,31 @@ class Anchors:
         about = f"anchor {anchor['number']} of {moment(anchor['at'])}: {anchor['accepted']} took {named(chain)}"
         self.notes.append((chain, f"{about} as restored: it went from number {fault['seq']} to {fault['now']}"))
 
+    def missing(self, told: Mapping[str, Any] | None) -> str:
+        """Return why these are not the anchors that a head `told` of; nothing where they are."""
+        number = told["number"] if told else 0
+        last = self.last["number"] if self.last else 0
+        if not told or self.marks.get(number) == told["hash"]:
+            return ""
+        if last < number:
+            return f"the head knows anchor {number}, and the anchor file ends at {last}: it was cut or is old"
+        if number < self.first:
+            return f"the head knows anchor {number}, and the anchor file begins at {self.first}: it was cut"
+        return f"the head knows another anchor {number} than the anchor file"
+
     def _wrong(self, number: int, reason: str) -> None:
         self.faults.append(AnchorFault(number, None, reason))
+
+
+def _is_anchor(anchor: Mapping[str, Any]) -> bool:
+    """Return whether an object has the form of an anchor; whether it is one, its signature says."""
+    return (
+        anchor["kind"] == ANCHOR
+        and type(anchor["number"]) is int
+        and anchor["number"] > 0
+        and are_ends(anchor["heads"])
+        and are_faults(anchor.get("faults", []))
+    )
 
 
 def said(fault: Mapping[str, Any]) -> str:
@@ -104,7 +128,12 @@ def said(fault: Mapping[str, Any]) -> str:
 
 def named(chain: Chain) -> str:
     """Return a chain as people read it."""
-    return f"{chain[0]}/{chain[1] or 'platform'}"
+    return plain(f"{chain[0]}/{chain[1] or 'platform'}")
+
+
+def plain(name: str) -> str:
+    """Return a name that somebody may have made up so that it cannot pass for a line of ours."""
+    return name if name.isprintable() else repr(name)
 
 
 def moment(millis: object) -> str:

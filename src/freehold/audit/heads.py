@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
@@ -97,3 +97,20 @@ def is_signed(line: Mapping[str, Any], key: str) -> bool:
     except (BadSignatureError, ValueError, TypeError, Invalid):
         return False
     return True
+
+
+def are_ends(told: object) -> bool:
+    """Return whether `told` has the form of ends of chains."""
+    return _each(told, "store", "tenant", "hash")
+
+
+def are_faults(told: object) -> bool:
+    """Return whether `told` has the form of what the gateway found wrong with chains."""
+    return _each(told, "store", "tenant", "what") and all("now" in fault for fault in cast("list[Any]", told))
+
+
+def _each(told: object, *texts: str) -> bool:
+    return isinstance(told, list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(name), str) for name in texts) and type(one.get("seq")) is int
+        for one in told
+    )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from freehold.audit.anchors import Anchors, moment, named, said
+from freehold.audit.anchors import Anchors, moment, named, plain, said
 from freehold.audit.canonical import digest
 from freehold.audit.chain import Chain, Fault, Following
-from freehold.audit.heads import EVERY_TENANT, HEAD, is_signed
+from freehold.audit.heads import EVERY_TENANT, HEAD, are_ends, are_faults, is_signed
 from freehold.audit.lines import read_line
 from freehold.core.errors import Invalid
 
@@ -35,29 +35,39 @@ class Found:
     """How many rows there are."""
     chains: int
     signed_at: int | None
+    whose: str
+    """Whose record the head says it is, and from which stores; empty without a head."""
     faults: tuple[str, ...]
     """`row N: reason` and `anchor N: reason`."""
     notes: tuple[str, ...]
 
 
-def verify_file(path: Path, *, key: str = "", anchor_file: Path | None = None) -> Found:
-    """Verify the export in `path`; without a `key` nothing signed is believed or doubted, and a note says so."""
-    anchors = Anchors()
-    if anchor_file is not None:
+def verify_file(path: Path, *, key: str = "", anchor_file: Path | None = None, tenant: str | None = None) -> Found:
+    """
+    Verify the export in `path`, which should be that of `tenant` (`platform`: its own chain; `*`: everything).
+
+    Without a `key` nothing signed is believed or doubted, and a note says so.
+    """
+    anchors = None if anchor_file is None else Anchors()
+    if anchors is not None and anchor_file is not None:
         with _opened(anchor_file) as file:
             anchors.read(file, key)
-    record = _Record(key, anchors)
+    record = _Record(key, anchors, tenant)
+    anchors = record.anchors
     with _opened(path) as file:
         faults = record.read(file)
     beside = [fault for fault in anchors.faults if fault.chain is None or record.covers(fault.chain)]
     told = [f"row {row}: {reason}" for row, reason in faults]
     told += [f"anchor {fault.number}: {fault.reason}" for fault in beside]
     notes = [text for chain, text in anchors.notes if record.covers(chain)]
+    if anchors.first > 1:
+        notes.append(f"the anchor file begins at anchor {anchors.first}: what only older ones knew was not compared")
     return Found(
         ok=not told,
         count=record.rows,
         chains=len(record.following.heads()),
         signed_at=record.head["at"] if record.head else None,
+        whose=_whose(record.head) if record.head else "",
         faults=tuple(told),
         notes=tuple(notes if key else [*notes, "signatures were not looked at: give the key with --key"]),
     )
@@ -67,8 +77,9 @@ def verify_file(path: Path, *, key: str = "", anchor_file: Path | None = None) -
 class _Record:
     """An exported record, followed line by line."""
 
-    def __init__(self, key: str, anchors: Anchors) -> None:
-        self.key, self.anchors = key, anchors
+    def __init__(self, key: str, anchors: Anchors | None, tenant: str | None) -> None:
+        self.key, self.tenant = key, tenant
+        self.anchors, self.anchored = anchors or Anchors(), anchors is not None
         self.following = Following()
         self.faults: list[tuple[int, str]] = []
         self.rows = self.lines = self.head_row = 0
@@ -129,11 +140,15 @@ class _Record:
             self.faults.append((row, "the personal text beside it is not what was written"))
 
     def _judge_head(self, head: dict[str, Any], row: int) -> None:
-        if self.key and not is_signed(head, self.key):
-            self.faults.append((row, "the head is forged: its signature does not fit the key"))
+        forged = bool(self.key) and not is_signed(head, self.key)
+        if forged or not _is_head(head):
+            why = "the head is forged: its signature does not fit the key"
+            self.faults.append((row, why if forged else "it is no head as it was written"))
             self.head = None
             return
         self.faults += [(row, said(fault)) for fault in head.get("faults", [])]
+        if self.tenant is not None and head["tenant"] != ("" if self.tenant == "platform" else self.tenant):
+            self.faults.append((row, f"this is the record of {_whose(head)}, and not of {self.tenant}"))
         signed = {(end["store"], end["tenant"]): end for end in head["heads"]}
         ends = {end.chain: end for end in self.following.heads()}
         for chain, end in sorted(signed.items()):
@@ -156,14 +171,9 @@ class _Record:
                 anchor = f"anchor {known[seq].number} of {moment(known[seq].at)} knows {named(chain)} up to {seq}"
                 here = f"here it ends at {ends.get(chain, 0)}"
                 self._fault(chain, row, f"cut, or older than its anchors: {anchor}, {here}")
-        told, last = (self.head or {}).get("anchor"), self.anchors.last
-        if not told or not last:
-            return
-        if last["number"] < told["number"]:
-            known_here = f"the head knows anchor {told['number']}, and the anchor file ends at {last['number']}"
-            self.faults.append((row, f"{known_here}: it was cut or is old"))
-        elif self.anchors.marks.get(told["number"], told["hash"]) != told["hash"]:
-            self.faults.append((row, f"the head knows another anchor {told['number']} than the anchor file"))
+        missing = self.anchors.missing((self.head or {}).get("anchor")) if self.anchored else ""
+        if missing:
+            self.faults.append((row, missing))
 
     def _fault(self, chain: Chain, row: int, reason: str) -> None:
         if chain not in self.following.faults:
@@ -173,6 +183,28 @@ class _Record:
     def _reason(self, fault: Fault) -> str:
         chain = fault.store, fault.tenant
         return self.reasons.get(chain) or REASONS[fault.what].format(seq=fault.seq, chain=named(chain))
+
+
+def _is_head(head: Mapping[str, Any]) -> bool:
+    """Return whether an object has the form of a head; whether it is one, its signature says."""
+    stores, anchor = head.get("stores"), head.get("anchor", {"number": 0, "hash": ""})
+    return (
+        are_ends(head.get("heads"))
+        and are_faults(head.get("faults", []))
+        and isinstance(head.get("tenant"), str)
+        and type(head.get("at")) is int
+        and isinstance(stores, list)
+        and all(isinstance(store, str) for store in stores)
+        and isinstance(anchor, dict)
+        and type(anchor.get("number")) is int
+        and isinstance(anchor.get("hash"), str)
+    )
+
+
+def _whose(head: Mapping[str, Any]) -> str:
+    """Return whose record a head ends, as people read it."""
+    whose = {EVERY_TENANT: "everybody", "": "the platform"}.get(head["tenant"], head["tenant"])
+    return plain(f"{whose} in {' and '.join(head['stores']) or 'no store'}")
 
 
 def _opened(path: Path) -> Any:

@@ -35,7 +35,14 @@ def list_audit(
 ) -> None:
     """List who did what, the newest last."""
     path = "audit" if tenant is None else of_tenant(tenant, "audit")
-    wanted: dict[str, Any] = {"store": store, "actor": actor, "action": action, "subject": subject, "run": run, "since": _utc(since)}
+    wanted: dict[str, Any] = {
+        "store": store,
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "run": run,
+        "since": _utc(since),
+    }
     most = 500
     if limit <= most:
         found = api().get(path, last="true", limit=limit, **wanted)["items"]
@@ -49,17 +56,22 @@ def verify_audit(
     file: Annotated[Path | None, typer.Argument(help="An exported record; without it: the platform's own.")] = None,
     key: Annotated[str, typer.Option(help="The public key the record must be signed with, or a file with it.")] = "",
     anchor: Annotated[Path | None, typer.Option(help="The file of anchors from the second place.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose record FILE should be: an id, platform, or * for everybody.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether the record is whole; an exported FILE is judged without any platform."""
     if file is None:
         _verify_platform(as_json=as_json)
         return
-    found = _verified(file, _key(key), anchor)
+    found = _verified(file, _key(key), anchor, tenant)
     if as_json:
         show(asdict(found), as_json=True)
     else:
         print(f"{file}: {found.count} rows in {found.chains} chains, {'whole' if found.ok else 'NOT whole'}")
+        if found.whose:
+            print(f"It is the record of {found.whose}.")
         for line in (*found.faults, *found.notes):
             note(line)
     raise typer.Exit(0 if found.ok else 1)
@@ -150,11 +162,11 @@ def _key(stated: str) -> str:
     return found
 
 
-def _verified(file: Path, key: str, anchor: Path | None) -> Any:
+def _verified(file: Path, key: str, anchor: Path | None, tenant: str | None) -> Any:
     from freehold.audit.verifying import verify_file  # noqa: PLC0415 - only this command needs the cryptography
 
     try:
-        return verify_file(file, key=key, anchor_file=anchor)
+        return verify_file(file, key=key, anchor_file=anchor, tenant=tenant)
     except OSError as error:
         raise Invalid(
             f"{error.filename} cannot be read: {error.strerror}.", code="bad_export", remedy="Name a file of an export."
