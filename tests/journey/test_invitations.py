@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from freehold.core.errors import Conflict, FreeholdError, NotFound
+from freehold.core.errors import Conflict, Denied, FreeholdError, NotFound
 from freehold.core.people import Person, Role
 from freehold.core.tenants import Tenant
 from freehold.store.people import invitation_table
@@ -57,9 +57,15 @@ def place_of(web: Web, tenant: Tenant, who: Person) -> str:
     return found.id
 
 
-def accepted(web: Web, token: str, who: Person | None = None) -> inviting.Accepted:
+def accepted(web: Web, token: str) -> inviting.Accepted:
+    """Take the place as whoever has the address: by the link alone where it came by mail, else signed in."""
+    told: dict[str, Any] = {"seal": web.state.seal, "ids": web.state.ids, "clock": web.clock}
     with web.state.store.write() as platform:
-        return inviting.accept(platform, token, person=who, seal=web.state.seal, ids=web.state.ids, clock=web.clock)
+        found = inviting.offer(platform, token, seal=web.state.seal, at=web.clock.now())
+        if not found.proven:
+            inviting.introduce(platform, token, **told)
+        who = None if found.proven else platform.people.by_email(found.invitation.email)
+        return inviting.accept(platform, token, person=who, **told)
 
 
 def at_once(do: Callable[[int], Any], count: int) -> list[str]:
@@ -111,7 +117,7 @@ def test_an_invitation_is_mailed_and_its_mail_alone_proves_who_reads_it(
             inviting.offer(platform, token, seal=web.state.seal, at=web.clock.now()).proven for token in (mailed, shown)
         ]
     assert proofs == [True, False]
-    assert accepted(web, mailed).proven is True
+    assert accepted(web, mailed).signs_in is True
 
 
 def test_an_inviter_cannot_be_signed_in_as_whom_they_invite(
@@ -122,7 +128,9 @@ def test_an_inviter_cannot_be_signed_in_as_whom_they_invite(
     token = token_in(made["link"])
     with pytest.raises(NotFound):
         accepted(web, f"{token}.{'0' * 64}")
-    assert accepted(web, token).proven is False
+    with pytest.raises(Denied), web.state.store.write() as platform:
+        inviting.accept(platform, token, person=None, seal=web.state.seal, ids=web.state.ids, clock=web.clock)
+    assert accepted(web, token).signs_in is False
 
 
 def test_whoever_is_not_known_is_made_known_and_known_people_are_not_made_twice(

@@ -235,6 +235,13 @@ def invitations_by(connection: Connection, actor: str) -> list[Invitation]:
     return [Invitation(**fields(row)) for row in connection.execute(query).mappings()]
 
 
+def tenants_inviting(connection: Connection) -> list[str]:
+    """Return the ids of the tenants that have offers which nobody has taken, or taken back."""
+    ours = invitation_table.c
+    query = select(ours.tenant).where(ours.used_at.is_(None), ours.revoked_at.is_(None)).distinct()
+    return list(connection.execute(query).scalars())
+
+
 class Installation:
     """What is true of this installation as a whole."""
 

@@ -1,9 +1,11 @@
 """
 Invitations: a place in a tenant, offered to an address by a link that is good once.
 
-There are two forms of the link. The one in the mail proves that whoever follows it reads that address, so it may sign
-them in. The one that the inviter is shown lets the place be taken too, and proves nothing: a tenant's admin could
-otherwise invite anybody's address and be signed in as them. Neither is kept: only what the link's token hashes to.
+There are two forms of the link. The one in the mail proves that whoever follows it reads that address, so it takes the
+place, and signs in whoever nobody knew before. It signs in nobody else: it lies in a mailbox for days, and what people
+have elsewhere is worth a code. The link that the inviter is shown proves nothing: it takes the place only for whoever is
+signed in with that address, since a tenant's admin could otherwise make anybody a member, or be signed in as them.
+Neither is kept: only what the link's token hashes to.
 """
 
 import hmac
@@ -26,6 +28,7 @@ from freehold.store.scope import Scope
 from freehold.tenants import members, people
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine, mark_of
+from freehold.tenants.offers import stands
 from freehold.tenants.sealing import Seal
 from freehold.tenants.sessions import hashed
 
@@ -71,8 +74,8 @@ class Accepted:
     person: Person
     member: Member
     tenant: Tenant
-    proven: bool
-    """Whether they have shown who they are by it, and may be signed in."""
+    signs_in: bool
+    """Whether they are to be signed in by it: they showed who they are, and were nobody here before."""
 
 
 def invite(
@@ -119,6 +122,15 @@ def revoke(scope: Scope, invitation: str, *, by: Caller, seal: Seal, clock: Cloc
     return _end(scope, found, by=by.actor, seal=seal, at=clock.now()) if found.open(clock.now()) else found
 
 
+def end_all(scope: Scope, *, by: str, seal: Seal, clock: Clock) -> int:
+    """Take back all that the tenant offers, and return how much that was."""
+    at = clock.now()
+    ending = [one for one in listed(scope, seal=seal) if one.open(at)]
+    for one in ending:
+        _end(scope, one, by=by, seal=seal, at=at)
+    return len(ending)
+
+
 def offer(platform: Platform, token: str, *, seal: Seal, at: datetime) -> Offer:
     """
     Return what the link with this token offers, without taking it.
@@ -137,6 +149,8 @@ def offer(platform: Platform, token: str, *, seal: Seal, at: datetime) -> Offer:
     if tenant.state is TenantState.DELETED:
         raise _nothing()
     _require_open(invitation, tenant, at)
+    if not stands(platform, invitation, seal=seal, at=at):
+        raise _over("revoked")
     return Offer(invitation=invitation, tenant=tenant, proven=proven)
 
 
@@ -145,20 +159,38 @@ def accept(platform: Platform, token: str, *, person: Person | None, seal: Seal,
     Take the place that the link offers, all in this transaction: of two who try, one does.
 
     `person` is whoever is signed in; another address than the one invited is `Denied` (`other_address`). Without one,
-    whoever has the address becomes a member, and is made known to the platform if nobody had it; they are to be
-    signed in only if the link has `proven` that it is they. Raises what `offer` does, and `Conflict`
-    (`member_already`) or `Denied` (`quota_exceeded`, `tier_ended`).
+    a link that came by mail makes whoever has the address a member, and known to the platform if nobody had it; any
+    other is `Denied` (`sign_in_first`). Raises what `offer` does, and `Conflict` (`member_already`) or `Denied`
+    (`quota_exceeded`, `tier_ended`).
     """
     at = clock.now()
     found = offer(platform, token, seal=seal, at=at)
+    if person is None and not found.proven:
+        raise Denied(
+            "This link does not show who you are.",
+            code="sign_in_first",
+            remedy="Sign in with the address that was invited, and accept then.",
+        )
     scope = Scope(platform.connection, found.tenant.id)
+    new = platform.people.by_email(found.invitation.email) is None
     who = _whoever(platform, found.invitation, person, seal=seal, ids=ids, clock=clock)
     actor = f"person:{who.id}"
     member = members.join(scope, who, found.invitation.role, by=actor, seal=seal, ids=ids, clock=clock)
     used = replace(found.invitation, used_at=at)
     scope.invitations.save(replace(used, seal=mark_of(seal, used)))
     _note(scope, "invitation.accept", found.invitation, used, by=actor, at=at)
-    return Accepted(person=who, member=member, tenant=found.tenant, proven=found.proven)
+    return Accepted(person=who, member=member, tenant=found.tenant, signs_in=found.proven and new)
+
+
+def introduce(platform: Platform, token: str, *, seal: Seal, ids: NewId, clock: Clock) -> None:
+    """
+    Let whoever has the address that is invited sign in, and take nothing; the same is told for every address.
+
+    Raises what `offer` does.
+    """
+    found = offer(platform, token, seal=seal, at=clock.now()).invitation
+    if platform.people.by_email(found.email) is None:
+        _make_known(platform, found, seal=seal, ids=ids, clock=clock)
 
 
 def _whoever(
@@ -172,11 +204,15 @@ def _whoever(
         )
     known = platform.people.by_email(invitation.email)
     if known is None:
-        made = Person(id=ids("per"), email=invitation.email, created_at=clock.now())
-        return people.add(platform, made, by=invitation.invited_by, seal=seal, clock=clock)
+        return _make_known(platform, invitation, seal=seal, ids=ids, clock=clock)
     if not genuine(seal, known) or known.state is not PersonState.ACTIVE:
         raise _over("revoked")  # that somebody is closed is not the inviter's to know
     return known
+
+
+def _make_known(platform: Platform, invitation: Invitation, *, seal: Seal, ids: NewId, clock: Clock) -> Person:
+    made = Person(id=ids("per"), email=invitation.email, created_at=clock.now())
+    return people.add(platform, made, by=invitation.invited_by, seal=seal, clock=clock)
 
 
 def _require_stranger(scope: Scope, address: str, *, seal: Seal) -> None:

@@ -1,13 +1,14 @@
-"""The kill switch that takes all access away: sessions and keys, of one tenant's people or of everybody."""
+"""The kill switch that takes all access away: sessions, keys and offers, of one tenant's people or of everybody."""
 
 from dataclasses import dataclass
 
 from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.tenants import Caller
-from freehold.store.people import Members
+from freehold.store.people import Members, tenants_inviting
 from freehold.store.platform import Platform
-from freehold.tenants import sessions
+from freehold.store.scope import Scope
+from freehold.tenants import inviting, sessions
 from freehold.tenants.living import revoke_keys
 from freehold.tenants.sealing import Seal
 
@@ -24,7 +25,7 @@ def revoke_access(
     platform: Platform, tenant: str | None, *, caller: Caller, keep_mine: bool, seal: Seal, clock: Clock
 ) -> Revoked:
     """
-    End the sessions of everybody who is a member of `tenant`, and revoke its keys; without one, all there are.
+    End the sessions of everybody who is a member of `tenant`, revoke its keys and what it offers; without one, all.
 
     A session is not of one tenant, so whoever is a member of others is signed out there too. The key of the operator
     lies in no database and stays. `keep_mine` leaves the session or key by which this is asked.
@@ -35,6 +36,9 @@ def revoke_access(
     ended = [one for person in people for one in sessions.end_all(platform, person, by=by, clock=clock, but=session)]
     tenants = [tenant] if tenant is not None else platform.keys.whose()
     revoked = sum(revoke_keys(platform, one, by=by, seal=seal, clock=clock, but=key) for one in tenants)
+    inviting_now = [tenant] if tenant is not None else tenants_inviting(platform.connection)
+    scopes = (Scope(platform.connection, one) for one in inviting_now)
+    offers = sum(inviting.end_all(scope, by=by, seal=seal, clock=clock) for scope in scopes)
     note(
         platform.connection,
         at=clock.now(),
@@ -42,7 +46,7 @@ def revoke_access(
         actor=by,
         action="access.revoke",
         subject=tenant or "platform",
-        detail={"sessions": len(ended), "keys": revoked},
+        detail={"sessions": len(ended), "keys": revoked, "invitations": offers},
     )
     return Revoked(sessions=tuple(ended), keys=revoked)
 

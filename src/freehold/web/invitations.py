@@ -58,7 +58,7 @@ class MadeInvitation(InvitationView):
     """An invitation that was just made; it was mailed too."""
 
     link: str
-    """To pass on where no mail arrives: this is the only time it is shown. Whoever uses it signs in by themselves."""
+    """To pass on where no mail arrives: this is the only time it is shown. Whoever uses it signs in first."""
 
 
 class AcceptedView(BaseModel):

@@ -2,7 +2,7 @@
 /invite/{token}: a place in a tenant that somebody offers.
 
 Looking takes nothing: programs that check links in mails follow them. Taking the place is a button. A link that came
-by mail shows that whoever has it reads that address, and signs them in; one that was passed on does not.
+by mail shows that whoever has it reads that address; with one that was passed on, people sign in first.
 """
 
 from typing import Annotated, Final
@@ -27,6 +27,7 @@ from freehold.web.state import State
 
 router = APIRouter(include_in_schema=False)
 JOINED: Final = "/sign-in?joined=1"
+FIRST: Final = "/sign-in?next=/invite/{token}&invited=1"
 
 Token = Annotated[str, Path(max_length=200)]
 
@@ -54,11 +55,13 @@ async def show(request: Request, state: TheState, token: Token) -> Response:
 
 @router.post("/invite/{token}")
 async def accept(request: Request, state: TheState, token: Token) -> Response:
-    """Take the place; and sign in whoever is not, where the link shows who they are."""
+    """Take the place, once the link or a session shows who they are; the link may sign them in too."""
     await fields_of(request)
     visitor = await visitor_of(request, state)
     words = visitor.words if visitor else words_for(request.headers)
     try:
+        if visitor is None and not await in_thread(_proves, state, token):
+            return see(FIRST.format(token=token))
         opened = await in_thread(_accept, state, token, visitor, cookies.browser_of(request))
     except (Conflict, NotFound) as error:
         return _over(request, words, error)
@@ -78,12 +81,21 @@ def _offer(state: State, token: str) -> tuple[Offer, str]:
     return offer, (person.name or person.email) if person else ""
 
 
+def _proves(state: State, token: str) -> bool:
+    """Return whether the link shows who follows it; if not, let the address it is for sign in."""
+    with state.store.write() as platform:
+        if inviting.offer(platform, token, seal=state.seal, at=state.clock.now()).proven:
+            return True
+        inviting.introduce(platform, token, seal=state.seal, ids=state.ids, clock=state.clock)
+        return False
+
+
 def _accept(state: State, token: str, visitor: Visitor | None, browser: Browser) -> Opened | None:
     """Take the place; return the session of whoever was signed in by that."""
     person = visitor.person if visitor else None
     with state.store.write() as platform:
         taken = inviting.accept(platform, token, person=person, seal=state.seal, ids=state.ids, clock=state.clock)
-        if visitor is not None or not taken.proven:
+        if visitor is not None or not taken.signs_in:
             return None
         return sessions.open(
             platform,

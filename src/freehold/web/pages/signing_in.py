@@ -19,7 +19,7 @@ from freehold.web.pages.words import Words
 from freehold.web.state import State
 
 router = APIRouter(include_in_schema=False)
-NOTES = ("ended", "joined")
+NOTES = ("ended", "joined", "invited")
 """What may have happened just before."""
 REFUSED = 401
 UNFIT = 422
