@@ -194,9 +194,10 @@ def test_with_a_link_that_was_passed_on_people_sign_in_before_they_accept(window
     page.goto(f"{base}/invite/{made.token}")
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("Sign in with the address that was invited")).to_be_visible()
-    sign_in(page, web, base, "eve@example.com")
-    page.goto(f"{base}/invite/{made.token}")
+    sign_in(page, web, base, "eve@example.com", start=page.url.removeprefix(base))
+    expect(page).to_have_url(f"{base}/invite/{made.token}")
     page.get_by_role("button", name="Accept").click()
+    expect(page).to_have_url(f"{base}/account")
     expect(page.get_by_text("acme")).to_be_visible()
 
 
