@@ -26,6 +26,8 @@ GUARDS = (
     "audit_never_shrinks",
     "audit_is_never_replaced",
     "audit_is_numbered_later",
+    "audit_is_plain",
+    "audit_is_in_order",
 )
 
 

@@ -151,6 +151,10 @@ def test_looking_for_rows_without_a_place_reads_nothing_else(database: Database)
             assert [step[3].partition("INDEX ")[2] for step in plan] == ["audit_unsealed"]
 
 
+PLACE = f"prev = '{'0' * 64}', hash = '{'0' * 64}'"
+ROW = f"tenant, at, actor, action, subject, detail, {', '.join(FACTS)}"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -158,15 +162,26 @@ def test_looking_for_rows_without_a_place_reads_nothing_else(database: Database)
         "UPDATE audit SET seq = NULL WHERE seq = 2",
         "UPDATE audit SET hash = 'x' WHERE seq = 2",
         "UPDATE audit SET seq = 3 WHERE position = 4",
-        "UPDATE OR REPLACE audit SET seq = 2, prev = 'x', hash = 'x' WHERE position = 4",
-        "UPDATE audit SET position = 9, seq = 3, prev = 'x', hash = 'x' WHERE position = 4",
+        f"UPDATE OR REPLACE audit SET seq = 2, {PLACE} WHERE position = 4",
+        f"UPDATE audit SET position = 9, seq = 3, {PLACE} WHERE position = 4",
+        f"UPDATE audit SET seq = 4, {PLACE} WHERE position = 4",
+        f"UPDATE audit SET seq = 9007199254740993, {PLACE} WHERE position = 4",
+        f"UPDATE audit SET seq = 'x', {PLACE} WHERE position = 4",
+        f"UPDATE audit SET seq = 3, {PLACE[:-2]}' WHERE position = 4",
         "DELETE FROM audit WHERE seq = 2",
         "DELETE FROM audit WHERE seq IS NULL",
         "REPLACE INTO audit SELECT * FROM audit LIMIT 1",
         "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE position = 4",
         f"INSERT INTO audit SELECT 9, tenant, at, actor, action, subject, detail, {', '.join(FACTS)}, 3, prev, hash FROM audit",
+        # What could not be hashed, or would stand elsewhere than at the end.
         *(
-            f"UPDATE audit SET seq = 3, prev = 'x', hash = 'x', {name} = 'x' WHERE position = 4"
+            f"INSERT INTO audit SELECT NULL, {ROW.replace(f', {column},', f', {value},', 1)}, NULL, NULL, NULL FROM audit LIMIT 1"
+            for column, value in (("at", "1152921504606846976"), ("at", "'x'"), ("actor", "x'ff'"), ("detail", "x'7b'"))
+        ),
+        f"INSERT INTO audit SELECT -5, {ROW}, NULL, NULL, NULL FROM audit LIMIT 1",
+        f"INSERT INTO audit SELECT 9223372036854775807, {ROW}, NULL, NULL, NULL FROM audit LIMIT 1",
+        *(
+            f"UPDATE audit SET seq = 3, {PLACE}, {name} = 'x' WHERE position = 4"
             for name in ("tenant", "at", "actor", "action", "subject", "detail", *FACTS)
         ),
     ],
@@ -178,6 +193,21 @@ def test_the_database_itself_refuses_to_change_the_record(database: Database, st
     seal(database, audit, store=STORE)
     assert links_in(database)[:3] == before
     assert verify(links_in(database)).ok
+
+
+@pytest.mark.parametrize(
+    "detail", ['{"a":1e999}', '{"a":9007199254740993}', '{"a": 1}', "[", "[" * 100_000, '"\\ud800"']
+)
+def test_a_detail_that_nobody_can_spell_holds_up_no_other_row(database: Database, detail: str) -> None:
+    with database.write() as tx:
+        row = ROW.replace("detail", ":detail", 1)
+        put = f"INSERT INTO audit SELECT NULL, {row}, NULL, NULL, NULL FROM audit LIMIT 1"
+        tx.execute(text(put), {"detail": detail})
+        write(tx)
+    assert seal(database, audit, store=STORE) == 3
+    found = links_in(database)
+    assert {"unreadable": detail} in [one.detail for one in found]
+    assert verify(found).ok
 
 
 def test_a_signed_head_is_never_changed_removed_or_replaced(database: Database) -> None:

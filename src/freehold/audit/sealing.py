@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, select, update
 
+from freehold.audit.canonical import canonical
 from freehold.audit.chain import FACTS, Head, Link, link, start
+from freehold.core.errors import Invalid
 from freehold.store.db import Database
 
 EVERY: Final = 0.5
@@ -84,10 +86,11 @@ def detail_of(row: Row[Any]) -> dict[str, Any]:
     """Return what a row tells further."""
     try:
         found = json.loads(row.detail)
-    except ValueError:
-        found = None
-    # Somebody changed it: its hash will say so.
-    return found if isinstance(found, dict) else {"unreadable": row.detail}
+        written = canonical(found).decode() == row.detail
+    except (Invalid, RecursionError, ValueError):
+        found, written = None, False
+    # Anything else somebody put there: its hash will say so, and it keeps no other row from getting its place.
+    return found if written and isinstance(found, dict) else {"unreadable": str(row.detail)}
 
 
 # Put together once each: they are asked twice a second.

@@ -16,16 +16,25 @@ _KEPT = (
     "position", "tenant", "at", "actor", "action", "subject", "detail", "way", "run", "request", "verdict", "policy",
     "before", "after", "arguments", "approver", "result", "text",
 )  # fmt: skip
-_FREE = "NOT EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND seq = NEW.seq)"
-_UNSEALED = "OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.prev IS NOT NULL AND NEW.hash IS NOT NULL"
-_SEALED = " AND ".join((_UNSEALED, _FREE, *(f"NEW.{name} IS OLD.{name}" for name in _KEPT)))
+_NEXT = "NEW.seq IS 1 + (SELECT coalesce(max(seq), 0) FROM audit WHERE tenant = NEW.tenant)"
+_HASHES = " AND ".join(f"typeof(NEW.{name}) = 'text' AND length(NEW.{name}) = 64" for name in ("prev", "hash"))
+_SEALED = " AND ".join(("OLD.seq IS NULL", _NEXT, _HASHES, *(f"NEW.{name} IS OLD.{name}" for name in _KEPT)))
 _NUMBERED = "NEW.seq IS NOT NULL OR NEW.prev IS NOT NULL OR NEW.hash IS NOT NULL"
 _THERE = "EXISTS (SELECT 1 FROM audit WHERE position = NEW.position)"
+# What nobody can hash would hold up every row behind it; and who writes it does not choose where it stands.
+_TIME = "typeof(NEW.at) = 'integer' AND NEW.at BETWEEN 0 AND 9007199254740991"
+_PLAIN = " AND ".join((_TIME, *(f"typeof(NEW.{name}) = 'text'" for name in _KEPT if name not in {"position", "at"})))
+_LAST = (
+    "(NEW.position = 1 OR EXISTS (SELECT 1 FROM audit WHERE position = NEW.position - 1))"
+    " AND NOT EXISTS (SELECT 1 FROM audit WHERE position > NEW.position)"
+)
 _GUARDS = (
-    ("audit", "audit_never_changes", "UPDATE", f"NOT ({_SEALED})", "the audit record never changes"),
-    ("audit", "audit_never_shrinks", "DELETE", "TRUE", "the audit record never shrinks"),
-    ("audit", "audit_is_never_replaced", "INSERT", _THERE, "the audit record is never replaced"),
-    ("audit", "audit_is_numbered_later", "INSERT", _NUMBERED, "the audit record is numbered by its sealer"),
+    ("audit", "audit_never_changes", "BEFORE UPDATE", f"NOT ({_SEALED})", "the audit record never changes"),
+    ("audit", "audit_never_shrinks", "BEFORE DELETE", "TRUE", "the audit record never shrinks"),
+    ("audit", "audit_is_never_replaced", "BEFORE INSERT", _THERE, "the audit record is never replaced"),
+    ("audit", "audit_is_numbered_later", "BEFORE INSERT", _NUMBERED, "the audit record is numbered by its sealer"),
+    ("audit", "audit_is_plain", "BEFORE INSERT", f"NOT ({_PLAIN})", "the audit record holds text"),
+    ("audit", "audit_is_in_order", "AFTER INSERT", f"NOT ({_LAST})", "the audit record goes on at its end"),
 )
 
 
@@ -321,9 +330,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
     )
     if op.get_bind().dialect.name == "sqlite":
         for name, trigger, act, when, why in _GUARDS:
-            op.execute(
-                f"CREATE TRIGGER {trigger} BEFORE {act} ON {name} WHEN {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
-            )
+            op.execute(f"CREATE TRIGGER {trigger} {act} ON {name} WHEN {when} BEGIN SELECT RAISE(ABORT, '{why}'); END")
 
 
 def downgrade() -> None:
