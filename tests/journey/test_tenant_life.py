@@ -101,7 +101,7 @@ class TestADraft:
         ({"time_zone": "Mars/Olympus"}, "bad_time_zone"),
         ({"time_zone": "../etc/passwd"}, "bad_time_zone"),
         ({"language": "not a tag"}, "bad_language"),
-        ({"name": "x" * 201}, "invalid"),
+        ({"name": "x" * 201}, "bad_name"),
     ],
 )
 def test_what_a_tenant_is_told_to_be_must_be_something(web: Web, changes: dict[str, str], code: str) -> None:

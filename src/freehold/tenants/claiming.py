@@ -17,10 +17,9 @@ from freehold.store.platform import Platform
 from freehold.tenants import sessions
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine, mark_of
+from freehold.tenants.names import good_name
 from freehold.tenants.sealing import Seal
 from freehold.tenants.sessions import Browser, Opened, hashed
-
-LONGEST_NAME = 200
 
 
 def is_claimed(platform: Platform) -> bool:
@@ -52,9 +51,7 @@ def claim(
             status=401,
             remedy="Use the link that the last start printed; `freehold claim-link` prints it again.",
         )
-    address, said = normal(email), name.strip()
-    if len(said) > LONGEST_NAME:
-        raise Invalid(f"A name has at most {LONGEST_NAME} characters.", remedy="Choose a shorter name.")
+    address, said = normal(email), good_name(name)
     at, known = clock.now(), platform.people.by_email(address)
     person = known or Person(id=ids("per"), email=address, name=said, created_at=at)
     if known is not None and (not genuine(seal, known) or known.state is not PersonState.ACTIVE):

@@ -10,7 +10,8 @@ from freehold.core.errors import Invalid
 from freehold.core.ids import NewId
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
-from freehold.tenants.living import good_language, good_name, good_time_zone
+from freehold.tenants.living import good_language, good_time_zone
+from freehold.tenants.names import good_name
 from freehold.tenants.tiers import Terms
 
 RESERVED: Final = frozenset(

@@ -14,17 +14,10 @@ from freehold.core.tenants import Tenant, TenantEvent
 from freehold.store.life import Receipts
 from freehold.store.platform import Platform
 from freehold.tenants.keys import revoke
+from freehold.tenants.names import good_name
 from freehold.tenants.sealing import Seal
 
-MAX_NAME: Final = 200
 _LANGUAGE: Final = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8}){0,4}")
-
-
-def good_name(name: str) -> str:
-    """Return `name` if a tenant may be called that; raise `Invalid` where it is too long."""
-    if len(name) > MAX_NAME:
-        raise Invalid(f"A tenant's name has at most {MAX_NAME} characters.", remedy="Choose a shorter name.")
-    return name.strip()
 
 
 def good_time_zone(name: str) -> str:

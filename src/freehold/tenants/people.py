@@ -21,9 +21,9 @@ from freehold.tenants import sessions
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine, mark_of
 from freehold.tenants.members import withdraw
+from freehold.tenants.names import good_name
 from freehold.tenants.sealing import Seal
 
-LONGEST_NAME: Final = 200
 MOST_TENANTS: Final = 100_000
 OPERATORS_KEY: Final = "operator-key"
 PERSONAL: Final = ("email", "name", "seal")
@@ -79,7 +79,7 @@ def create(
         platform_role=platform_role,
         allowance=good_allowance(allowance),
     )
-    _require_reach(by, person)
+    require_reach(by, person)
     return add(platform, person, by=by.actor, seal=seal, clock=clock)
 
 
@@ -101,7 +101,7 @@ def change(platform: Platform, person: str, wanted: Change, *, by: Caller, seal:
     found = get(platform, person, seal=seal)
     changed = wanted.of(found)
     for one in (found, changed):
-        _require_reach(by, one)
+        require_reach(by, one)
     if by.way != OPERATORS_KEY and _operates(found) and not _operates(changed):
         _keep_an_operator(platform, found, seal=seal)
     changed = replace(changed, seal=mark_of(seal, changed))
@@ -121,16 +121,6 @@ def get(platform: Platform, name: str, *, seal: Seal) -> Person:
     return found
 
 
-def good_name(name: str) -> str:
-    """Return a person's name as it is kept; raise `Invalid` (`bad_name`) for what cannot be shown."""
-    kept = " ".join(name.split())
-    if len(kept) > LONGEST_NAME or not kept.isprintable():
-        raise Invalid(
-            f"A name is at most {LONGEST_NAME} visible characters.", code="bad_name", remedy="Write a shorter one."
-        )
-    return kept
-
-
 def good_allowance(allowance: int) -> int:
     """Return how many tenants somebody may create, if that can be; raise `Invalid` (`bad_allowance`) where not."""
     if not 0 <= allowance <= MOST_TENANTS:
@@ -146,7 +136,8 @@ def reaches(by: Caller, person: Person) -> bool:
     return by.holds(scopes | {"provisioning:write"} if person.allowance else scopes, None)
 
 
-def _require_reach(by: Caller, person: Person) -> None:
+def require_reach(by: Caller, person: Person) -> None:
+    """Return if the caller `reaches` the person; raise `Denied` (`role_out_of_reach`) where not."""
     if not reaches(by, person):
         raise Denied(
             "This would touch somebody who may do more than you.",

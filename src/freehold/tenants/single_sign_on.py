@@ -25,6 +25,7 @@ from freehold.tenants import members, people
 from freehold.tenants.addresses import normal
 from freehold.tenants.groups import PLATFORM, Change, Groups, changed
 from freehold.tenants.marks import genuine
+from freehold.tenants.names import visible
 from freehold.tenants.sealing import Seal
 
 ACTOR: Final = "oidc"
@@ -90,7 +91,7 @@ def _known(desk: Desk, claims: Claims, email: str) -> Person | None:
 def _made(desk: Desk, claims: Claims, email: str, gives: Mapping[str, str]) -> Person:
     if not gives:
         raise refused("Nobody here has your address, and none of your groups has a place here.")
-    person = Person(id=desk.ids("per"), email=email, name=claims.name, created_at=desk.clock.now())
+    person = Person(id=desk.ids("per"), email=email, name=visible(claims.name), created_at=desk.clock.now())
     return people.add(desk.platform, person, by=ACTOR, seal=desk.seal, clock=desk.clock)
 
 

@@ -11,7 +11,7 @@ from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.quotas import Quota
 from freehold.ingress.channel import ChannelDriver
 from freehold.store.threads import in_thread
-from freehold.tenants.living import MAX_NAME
+from freehold.tenants.names import LONGEST
 from freehold.tenants.quotas import admit
 from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.connections import NewConnection, made_connection
@@ -20,7 +20,7 @@ from freehold.web.views import Asked, Listed, Moment
 
 router = APIRouter(prefix="/tenants/{tenant}/channels", tags=["channels"])
 
-ChannelId = Annotated[str, Path(description="Name or id of the channel.", max_length=MAX_NAME)]
+ChannelId = Annotated[str, Path(description="Name or id of the channel.", max_length=LONGEST)]
 
 
 class NewChannel(Asked):

@@ -14,6 +14,7 @@ from freehold.core.people import Member, Person
 from freehold.core.tenants import Caller
 from freehold.store.platform import Platform
 from freehold.tenants.marks import genuine
+from freehold.tenants.names import good_name
 from freehold.web.access import TheCaller, TheState
 from freehold.web.state import State
 from freehold.web.views import Asked, Moment
@@ -94,6 +95,8 @@ def show_me(caller: TheCaller, state: TheState) -> MeView:
 def change_me(caller: TheCaller, state: TheState, body: Wanted) -> MeView:
     """Change what one may change about oneself."""
     wanted = body.model_dump(exclude_none=True)
+    if body.name is not None:
+        wanted["name"] = good_name(body.name)
     with state.store.write() as platform:
         person = _person(platform, caller)
         changed = replace(person, **wanted)
