@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from freehold.audit.asking import Asking, asking
 from freehold.audit.database import note
 from freehold.core.ceremonies import CeremonyKind, Passkey
-from freehold.core.errors import Denied, FreeholdError, Invalid, NotFound
+from freehold.core.errors import Denied, FreeholdError, Invalid
 from freehold.core.people import Person, PlatformRole, SignIn
 from freehold.core.tenants import Caller
 from freehold.store.platform import Platform
-from freehold.tenants import devices, passkeys, sessions
+from freehold.tenants import devices, passkeys, people, sessions
 from freehold.tenants.ceremonies import begin, finish
 from freehold.tenants.devices import Party
 from freehold.tenants.sessions import Browser, Opened
@@ -159,9 +159,9 @@ def remove_passkey(caller: TheCaller, state: TheState, passkey: PasskeyId) -> No
 def remove_lost_passkeys(caller: Operator, state: TheState, person: PersonId) -> None:
     """Remove all passkeys of somebody who lost them."""
     with state.store.write() as platform:
-        if platform.people.find(person) is None:
-            raise NotFound("There is no such person.")
-        passkeys.remove_all(platform, person, by=caller.actor, clock=state.clock)
+        found = people.get(platform, person, seal=state.seal)
+        people.require_reach(caller, found)
+        passkeys.remove_all(platform, found.id, by=caller.actor, clock=state.clock)
 
 
 @router.post("/login/passkey/challenge")

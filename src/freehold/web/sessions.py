@@ -15,6 +15,7 @@ from freehold.store.threads import in_thread
 from freehold.tenants import codes, sessions
 from freehold.tenants.addresses import normal
 from freehold.tenants.marks import genuine
+from freehold.tenants.people import require_reach
 from freehold.web import cookies, signing_in
 from freehold.web.access import Operator, TheCaller, TheState
 from freehold.web.state import State
@@ -98,6 +99,7 @@ def end_sessions_of(caller: Operator, state: TheState, person: PersonName) -> Re
     """Sign somebody out everywhere."""
     with state.store.read() as platform:
         found = whom(platform, person, state)
+    require_reach(caller, found)
     end_all(state, found.id, by=caller.actor)
     return Response(status_code=204)
 
