@@ -32,10 +32,25 @@ def normal(email: str) -> str:
     return whole
 
 
+def faithful(email: str) -> bool:
+    """
+    Return whether the one spelling of `email` differs from it by nothing but capitals.
+
+    Who proves to us that they read an address was written to at the spelling we keep. Who proved it to somebody else may
+    have another mailbox, whose address only folds to the same: `straße@` is not `strasse@` to everybody.
+    """
+    return all(_same(sign) for sign in email.strip(" \t\r\n"))
+
+
 def mask(email: str) -> str:
     """Return as much of an address as a log may say: `a…@example.com`."""
     local, at, domain = email.rpartition("@")
     return f"{local[:1]}…@{domain}" if at else "…"
+
+
+def _same(sign: str) -> bool:
+    folded = _folded(sign)
+    return sign.isascii() == folded.isascii() and folded == sign.lower()
 
 
 def _folded(text: str) -> str:

@@ -22,7 +22,7 @@ from freehold.store.ceremonies import Identities
 from freehold.store.platform import Platform
 from freehold.store.scope import Scope
 from freehold.tenants import members, people
-from freehold.tenants.addresses import normal
+from freehold.tenants.addresses import faithful, normal
 from freehold.tenants.groups import PLATFORM, Change, Groups, changed
 from freehold.tenants.marks import genuine
 from freehold.tenants.names import visible
@@ -85,7 +85,11 @@ def refused(why: str) -> Denied:
 def _known(desk: Desk, claims: Claims, email: str) -> Person | None:
     person = whose(desk.platform, issuer=claims.issuer, subject=claims.subject, seal=desk.seal)
     kept = desk.platform.people
-    return kept.find(person) if person else kept.by_email(email)
+    if person:
+        return kept.find(person)
+    if not faithful(claims.email):
+        raise refused("The provider gave an address that could be taken for another one.")
+    return kept.by_email(email)
 
 
 def _made(desk: Desk, claims: Claims, email: str, gives: Mapping[str, str]) -> Person:
