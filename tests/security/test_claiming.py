@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from freehold.core.people import PlatformRole
+from freehold.store.people import installation_table
 from freehold.tenants.sessions import hashed
 from tests.crowd import person
 from tests.webs import Web, client, made
@@ -94,3 +97,21 @@ def test_that_it_was_claimed_is_in_the_record(web: Web, asking: TestClient) -> N
     done = {row["action"]: row for row in rows}
     assert {"platform.claim", "person.sign_in"} <= done.keys()
     assert done["person.sign_in"]["way"] == "claim"
+
+
+def test_an_installation_with_an_operator_is_not_claimed_again_though_the_database_says_so(
+    web: Web, asking: TestClient
+) -> None:
+    claim(asking)
+    with web.state.store.write() as platform:
+        platform.connection.execute(installation_table.update().values(claimed_at=None, claimed_by=""))
+    assert asking.get("/api/v1/login/ways").json()["claimed"] is True
+    assert claim(asking, email="eve@example.com").json()["code"] == "already_claimed"
+    assert asking.get(f"/claim?token={TOKEN}").status_code == 409
+
+
+def test_a_person_whom_web_did_not_make_operator_keeps_nobody_from_claiming(web: Web, asking: TestClient) -> None:
+    eve = person(web, "eve@example.com")
+    with web.state.store.write() as platform:
+        platform.people.save(replace(eve, platform_role=PlatformRole.OPERATOR))
+    assert claim(asking).status_code == 200

@@ -242,6 +242,15 @@ def tenants_inviting(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def claimed_already() -> Conflict:
+    """Return what somebody is told who claims an installation that has an operator."""
+    return Conflict(
+        "This installation has an operator already.",
+        code="already_claimed",
+        remedy="Sign in, or ask the operator to let you in.",
+    )
+
+
 class Installation:
     """What is true of this installation as a whole."""
 
@@ -269,11 +278,7 @@ class Installation:
         self._be_there()
         free = update(installation_table).where(installation_table.c.claimed_at.is_(None))
         if self._connection.execute(free.values(claimed_at=at, claimed_by=by)).rowcount != 1:
-            raise Conflict(
-                "This installation has an operator already.",
-                code="already_claimed",
-                remedy="Sign in, or ask the operator to let you in.",
-            )
+            raise claimed_already()
 
     def _be_there(self) -> None:
         if self._connection.execute(select(installation_table.c.id)).first() is None:

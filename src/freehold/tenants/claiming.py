@@ -13,6 +13,7 @@ from freehold.core.clock import Clock
 from freehold.core.errors import Denied, Invalid
 from freehold.core.ids import NewId
 from freehold.core.people import Person, PersonState, PlatformRole, SignIn
+from freehold.store.people import claimed_already
 from freehold.store.platform import Platform
 from freehold.tenants import sessions
 from freehold.tenants.addresses import normal
@@ -22,9 +23,16 @@ from freehold.tenants.sealing import Seal
 from freehold.tenants.sessions import Browser, Opened, hashed
 
 
-def is_claimed(platform: Platform) -> bool:
-    """Return whether the installation has had its first operator."""
-    return platform.installation.claimed_at is not None
+def is_claimed(platform: Platform, *, seal: Seal) -> bool:
+    """
+    Return whether the installation has had its first operator.
+
+    That it was claimed is a row which more than web can write; that somebody is its operator is sealed.
+    """
+    if platform.installation.claimed_at is not None:
+        return True
+    operators = platform.people.with_platform_role(PlatformRole.OPERATOR)
+    return any(genuine(seal, one) and one.state is PersonState.ACTIVE for one in operators)
 
 
 def claim(
@@ -56,6 +64,8 @@ def claim(
     person = known or Person(id=ids("per"), email=address, name=said, created_at=at)
     if known is not None and (not genuine(seal, known) or known.state is not PersonState.ACTIVE):
         raise Invalid("This address cannot be used.", code="bad_email", remedy="Claim with another address.")
+    if is_claimed(platform, seal=seal):
+        raise claimed_already()
     platform.installation.claim(person.id, at=at)
     person = replace(person, platform_role=PlatformRole.OPERATOR)
     person = replace(person, seal=mark_of(seal, person))

@@ -106,4 +106,4 @@ def _claimed(state: State, token: str, email: str, name: str, browser: Browser) 
 
 def _is_claimed(state: State) -> bool:
     with state.store.read() as platform:
-        return claiming.is_claimed(platform)
+        return claiming.is_claimed(platform, seal=state.seal)
