@@ -108,3 +108,16 @@ async def test_what_they_hear_of_another_tenant_goes_on(
         assert await anext(lines)
         assert (await api.delete(f"{AT}/members/{ada.email}")).status_code == 204
         assert len(web.state.streams._open) == 1
+
+
+async def test_who_shuts_everybody_out_ends_the_streams_of_keys_too(
+    web: Web, acme: Tenant, api: httpx.AsyncClient
+) -> None:
+    run = await run_in(api)
+    for key in (web.key(acme, "runs:read"), web.key(None, "runs:read")):
+        async with api.stream("GET", f"{AT}/runs/{run}/events", headers=bearer(key) | STREAM) as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines)
+            assert (await api.post("/api/v1/switches/revoke-access")).status_code == 200
+            assert web.state.streams._open == set()
+            await rest_of(lines)

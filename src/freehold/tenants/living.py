@@ -65,18 +65,20 @@ def delete(platform: Platform, tenant: str, *, confirm: str, days: float, by: st
     platform.tenants.save(moved)
     revoked = revoke_keys(platform, found.id, by=by, seal=seal, clock=clock)
     Receipts(platform.connection).begin(moved, by=by, at=now)
-    detail = {"before": found.state, "state": moved.state, "keys": revoked, "purge_at": _when(moved)}
+    detail = {"before": found.state, "state": moved.state, "keys": len(revoked), "purge_at": _when(moved)}
     told(platform, moved, "tenant.delete", by=by, clock=clock, detail=detail)
     return moved
 
 
-def revoke_keys(platform: Platform, tenant: str | None, *, by: str, seal: Seal, clock: Clock, but: str = "") -> int:
-    """Put every key of a tenant (none: the platform's own) out of force, `but` one; return how many that were."""
+def revoke_keys(
+    platform: Platform, tenant: str | None, *, by: str, seal: Seal, clock: Clock, but: str = ""
+) -> list[str]:
+    """Put every key of a tenant (none: the platform's own) out of force, `but` one; return the ids of those."""
     at = clock.now()
     ending = [key.id for key in platform.keys.of(tenant) if key.id != but and key.in_force(at)]
     for key in ending:
         revoke(platform, tenant=tenant, key=key, by=by, seal=seal, clock=clock)
-    return len(ending)
+    return ending
 
 
 def restore(platform: Platform, tenant: str, *, by: str, clock: Clock) -> Tenant:

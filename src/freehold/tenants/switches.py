@@ -18,7 +18,7 @@ class Revoked:
     """What was put out of force."""
 
     sessions: tuple[str, ...]
-    keys: int
+    keys: tuple[str, ...]
 
 
 def revoke_access(
@@ -35,7 +35,7 @@ def revoke_access(
     people = _members(platform, tenant) if tenant is not None else platform.sessions.whose()
     ended = [one for person in people for one in sessions.end_all(platform, person, by=by, clock=clock, but=session)]
     tenants = [tenant] if tenant is not None else platform.keys.whose()
-    revoked = sum(revoke_keys(platform, one, by=by, seal=seal, clock=clock, but=key) for one in tenants)
+    revoked = [one for whose in tenants for one in revoke_keys(platform, whose, by=by, seal=seal, clock=clock, but=key)]
     inviting_now = [tenant] if tenant is not None else tenants_inviting(platform.connection)
     scopes = (Scope(platform.connection, one) for one in inviting_now)
     offers = sum(inviting.end_all(scope, by=by, seal=seal, clock=clock) for scope in scopes)
@@ -46,9 +46,9 @@ def revoke_access(
         actor=by,
         action="access.revoke",
         subject=tenant or "platform",
-        detail={"sessions": len(ended), "keys": revoked, "invitations": offers},
+        detail={"sessions": len(ended), "keys": len(revoked), "invitations": offers},
     )
-    return Revoked(sessions=tuple(ended), keys=revoked)
+    return Revoked(sessions=tuple(ended), keys=tuple(revoked))
 
 
 def _members(platform: Platform, tenant: str) -> list[str]:

@@ -61,6 +61,7 @@ class Streams:
         session: str = "",
         sessions: Iterable[str] | None = None,
         key: str = "",
+        keys: Iterable[str] | None = None,
         person: str = "",
         tenant: str = "",
     ) -> None:
@@ -71,11 +72,13 @@ class Streams:
         returns when they are closed.
         """
         gone = frozenset(sessions or ()) | ({session} if session else frozenset())
-        named = sessions is not None or bool(session or key or person)  # no sessions at all are not all of a tenant
+        out = frozenset(keys or ()) | ({key} if key else frozenset())
+        listed = sessions is not None or keys is not None  # none of them at all are not all of a tenant
+        named = listed or bool(session or key or person)
 
         def meant(one: Open) -> bool:
             who = one.caller
-            theirs = who.session in gone or (key and who.key == key) or (person and who.person == person)
+            theirs = who.session in gone or who.key in out or (person and who.person == person)
             return bool(theirs or not named) and (not tenant or one.tenant == tenant)
 
         loop = self._loop

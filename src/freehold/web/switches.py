@@ -168,9 +168,10 @@ def _revoke(state: State, tenant: str | None, caller: Caller, body: KeepMine | N
             platform, tenant, caller=caller, keep_mine=keep_mine, seal=state.seal, clock=state.clock
         )
     state.streams.end(sessions=revoked.sessions)
+    state.streams.end(keys=revoked.keys)
     if tenant is not None:
         state.streams.end(tenant=tenant)
-    return RevokedView(sessions=len(revoked.sessions), keys=revoked.keys)
+    return RevokedView(sessions=len(revoked.sessions), keys=len(revoked.keys))
 
 
 def _both(told: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
