@@ -178,6 +178,20 @@ async def test_a_database_put_back_is_not_signed_again(home: House, capsys: pyte
     assert (await home.kit.web.verify_audit())["anchors"]["faults"]
 
 
+async def test_verifying_finds_what_was_put_back_before_the_next_anchor_is_due(home: House) -> None:
+    home.act("ten_1", 2)
+    await home.anchored()
+    told = await both.judged_by_gateway(home.web.state)
+    assert (told["ok"], told["anchors"]["faults"]) == (True, [])
+    unguarded(home.database, "DELETE FROM audit WHERE position > 5")
+    told = await both.judged_by_gateway(home.web.state)
+    fault = {"store": "database", "tenant": "ten_1", "seq": 7, "now": 5, "what": "backwards"}
+    assert told["anchors"]["faults"] == [fault]
+    assert told["anchors"]["number"] == 1, "looking signs nothing"
+    await home.anchored(accepted="person:per_1")
+    assert (await both.judged_by_gateway(home.web.state))["anchors"]["faults"] == []
+
+
 async def test_an_operator_may_take_a_restored_backup_as_right_and_everybody_sees_it(
     home: House, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,11 +45,9 @@ def anchor(tx: Tx, keep: Keep, request: AnchorRequest) -> dict[str, Any]:
     `request.seen` are the links the database has now where ends were signed before; a web that looked before
     another anchor was made gets a `Conflict` (`stale_heads`).
     """
-    own = _own_heads(tx, keep)
+    now = _now(_own_heads(tx, keep), request.heads)
     before = _signed(tx)
-    seen = {(DATABASE, head.tenant): head for head in request.seen}
-    now = {head.chain: head for head in [*own, *(_head(head) for head in request.heads)]}
-    faults = [fault for end in before.values() if (fault := _fault(tx, end, now.get(end.chain), seen))]
+    faults = _faults(tx, before, now, request.seen)
     wrong = {(fault["store"], fault["tenant"]) for fault in faults}
     if request.accepted:
         detail = {"faults": faults}
@@ -92,6 +90,22 @@ def standing(tx: Tx) -> dict[str, Any]:
     accepted = bool(last) and "accepted" in signed.parsed(last["line"] if last else "{}")
     key = pairs.known_key(tx, tenant=None, purpose="heads")
     return told | {"key": key, "faults": [] if accepted else faults}
+
+
+def compared(tx: Tx, told: Iterable[HeadTold], seen: Iterable[HeadTold]) -> list[dict[str, Any]]:
+    """Return the faults that an anchor made now would name; `told` and `seen` as it would be told them."""
+    return _faults(tx, _signed(tx), _now(heads(tx, audit, store=STORE), told), seen)
+
+
+def _now(own: Iterable[Head], told: Iterable[HeadTold]) -> dict[Chain, Head]:
+    return {end.chain: end for end in [*own, *(_head(head) for head in told)]}
+
+
+def _faults(
+    tx: Tx, before: dict[Chain, Head], now: dict[Chain, Head], seen: Iterable[HeadTold]
+) -> list[dict[str, Any]]:
+    looked = {(DATABASE, head.tenant): head for head in seen}
+    return [fault for end in before.values() if (fault := _fault(tx, end, now.get(end.chain), looked))]
 
 
 def _own_heads(tx: Tx, keep: Keep) -> list[Head]:

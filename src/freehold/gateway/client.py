@@ -155,9 +155,15 @@ class WebGateway(Line):
         """
         return list(await self.ask("audit", {"tenant": tenant, "after": after, "limit": limit, **wanted}))
 
-    async def verify_audit(self) -> dict[str, Any]:
-        """Verify every chain of the gateway: `ok`, `count`, `heads`, `faults`, and how `anchors` stand."""
-        return dict(await self.ask("audit/verify", {}))
+    async def verify_audit(
+        self, *, heads: list[dict[str, Any]] | None = None, seen: Sequence[dict[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """
+        Verify every chain of the gateway: `ok`, `count`, `heads`, `faults`, and how `anchors` stand.
+
+        With the ends of the database's chains, told as for an anchor, those are compared with what was signed.
+        """
+        return dict(await self.ask("audit/verify", {"heads": heads, "seen": list(seen)}))
 
     async def audit_lines(
         self, tenant: str | None, *, after: int, until: int, limit: int = 500

@@ -27,7 +27,7 @@ def record_routes(keep: Keep, place: SecondPlace) -> dict[str, Answer]:
     record = _Record(keep, place)
     return {
         "audit": route(asked.AuditRequest, record.rows),
-        "audit/verify": route(asked.Nothing, record.verify),
+        "audit/verify": route(asked.VerifyRequest, record.verify),
         "audit/lines": route(asked.LinesRequest, record.lines),
         "audit/known": route(asked.Nothing, _written(keep, lambda tx, _: anchoring.known(tx))),
         "audit/head": route(asked.HeadRequest, _written(keep, lambda tx, it: anchoring.head(tx, keep, it))),
@@ -62,11 +62,14 @@ class _Record:
         limit = min(request.limit, MAX_ROWS)
         return await self._keep.read(lambda tx: lines(tx, audit, end, after=request.after, limit=limit))
 
-    async def verify(self, _request: asked.Nothing) -> dict[str, Any]:
+    async def verify(self, request: asked.VerifyRequest) -> dict[str, Any]:
         with contextlib.suppress(FreeholdError):  # a full disk keeps nobody from looking at what has its place
             await self._keep.seal()
         report: Report = await self._keep.read(lambda tx: verify(every_link(tx, audit, store=STORE)))
         standing = await self._keep.read(lambda tx: anchoring.standing(tx) | self._place.standing(tx))
+        told, seen = request.heads, request.seen
+        if told is not None:
+            standing["faults"] = await self._keep.read(lambda tx: anchoring.compared(tx, told, seen))
         return asdict(report) | {"ok": report.ok, "anchors": standing}
 
     async def anchor(self, request: asked.AnchorRequest) -> dict[str, Any]:

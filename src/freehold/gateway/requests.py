@@ -172,6 +172,13 @@ class AnchorRequest(msgspec.Struct, kw_only=True):
     """Who takes what went back or changed as right, after a restore."""
 
 
+class VerifyRequest(msgspec.Struct, kw_only=True):
+    """A question whether the record is whole; `heads` and `seen` as for an anchor, so that they can be compared too."""
+
+    heads: list[HeadTold] | None = None
+    seen: list[HeadTold] = []
+
+
 class TextsRequest(TenantRequest, kw_only=True):
     """Personal text to open."""
 

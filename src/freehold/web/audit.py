@@ -11,7 +11,7 @@ from freehold.core.errors import Denied, Invalid
 from freehold.store.threads import in_thread
 from freehold.web.access import InTenant, Operator, TheState
 from freehold.web.lists import Cursor, Limit
-from freehold.web.record import STORES, Which, anchored, exported, page, verified
+from freehold.web.record import STORES, Which, anchored, exported, judged_by_gateway, page, verified
 from freehold.web.state import State
 from freehold.web.views import Asked, Listed, told_moment
 
@@ -152,7 +152,7 @@ async def list_platform_audit(
 async def verify_audit(caller: Operator, state: TheState) -> Verdict:
     """Verify every chain of both stores, name the first fault of each, and say how the signed heads stand."""
     database = Verified(**await in_thread(verified, state.store))
-    told = await state.gateway.verify_audit()
+    told = await judged_by_gateway(state)
     anchors = Anchors(**_with_moments(told.pop("anchors", {})))
     gateway = Verified(**told)
     ok = database.ok and gateway.ok and not anchors.faults

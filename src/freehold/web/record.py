@@ -6,8 +6,9 @@ the ends of the database's chains, and the gateway compares them with what it si
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, Literal
 
 from freehold.audit import database as record
@@ -77,15 +78,28 @@ async def exported(
 
 async def anchored(state: State, *, accepted: str = "") -> dict[str, Any]:
     """Let the gateway sign the ends of all chains now, and write them to the second place; return the anchor."""
+    await in_thread(_sealed, state.store)
+    return await _with_ends(state, partial(state.gateway.audit_anchor, accepted=accepted))
+
+
+async def judged_by_gateway(state: State) -> dict[str, Any]:
+    """Return what verifying found in the gateway, and whether the chains of both stores still hold what it signed."""
+    with contextlib.suppress(FreeholdError):  # a full disk keeps nobody from looking
+        await in_thread(_sealed, state.store)
+    return await _with_ends(state, state.gateway.verify_audit)
+
+
+async def _with_ends(state: State, ask: Callable[..., Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Ask the gateway something about the ends of the database's chains; anew, if others were signed meanwhile."""
     for attempt in range(1, ATTEMPTS + 1):
         known = await state.gateway.audit_known()
         ends, seen = await in_thread(_moved, state.store, known["heads"])
         try:
-            return await state.gateway.audit_anchor(heads=ends, seen=seen, accepted=accepted)
+            return await ask(heads=ends, seen=seen)
         except Conflict:
             if attempt == ATTEMPTS:
                 raise
-    raise AssertionError("An anchor is made or refused.")
+    raise AssertionError("It is answered or refused.")
 
 
 async def _chain(state: State, end: Head, *, texts: bool) -> AsyncIterator[list[dict[str, Any]]]:
@@ -134,9 +148,12 @@ def _ends(store: Store, tenant: str | None, *, every: bool) -> list[Head]:
     return [end] if end.seq else []
 
 
+def _sealed(store: Store) -> None:
+    seal(store.database, record.table, store=record.STORE)
+
+
 def _moved(store: Store, known: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the ends of all chains, and what stands now where the gateway signed before."""
-    seal(store.database, record.table, store=record.STORE)
     with store.read() as platform:
         tx = platform.connection
         ends = heads(tx, record.table, store=record.STORE)
