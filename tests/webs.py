@@ -60,7 +60,7 @@ class Web:
         """Let there be a tenant, deployed unless it is to be a `draft`."""
         told: dict[str, Any] = {"by": "operator", "clock": self.clock}
         with self.state.store.write() as platform:
-            made = creating.create(platform, slug=slug, name="", ids=self.state.ids, **told)
+            made = creating.create(platform, slug=slug, name="", seal=Seal(SEAL), ids=self.state.ids, **told)
             return made if draft else living.live(platform, made.id, TenantEvent.DEPLOY, **told)
 
     def key(self, tenant: Tenant | None, *scopes: str, **bound: Any) -> str:

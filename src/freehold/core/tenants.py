@@ -80,6 +80,8 @@ class Tenant:
     """The person who made it within an allowance, if one did."""
     purge_at: datetime | None = None
     """When a deleted tenant is destroyed."""
+    seal: str = ""
+    """Over id and slug: which tenant is meant by a name is nobody's to change."""
 
     def after(self, event: TenantEvent) -> "Tenant":
         """Return this tenant as it stands once `event` has happened; raise `BadTransition` where it cannot."""

@@ -27,6 +27,7 @@ tenant_table = table(
     Column("public_key", Text, nullable=False),
     Column("created_by", Text, nullable=False, index=True),
     Column("purge_at", Moment),
+    Column("seal", Text, nullable=False),
     one_of("state", TenantState),
     one_of("tier_source", TierSource),
     tenant="id",
@@ -62,7 +63,7 @@ _STATE: Final = select(tenant_table.c.state).where(tenant_table.c.id == bindpara
 _KEY: Final = select(key_table).where(key_table.c.id == bindparam("of_id"))
 
 
-_FIXED: Final = frozenset({"id", "slug", "uid", "created_at"})
+_FIXED: Final = frozenset({"id", "slug", "uid", "created_at", "seal"})
 
 
 class Tenants:

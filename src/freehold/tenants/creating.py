@@ -1,7 +1,7 @@
 """A new tenant: a row, and nothing else until somebody uses it."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from freehold.audit.database import note
@@ -11,7 +11,9 @@ from freehold.core.ids import NewId
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
 from freehold.tenants.living import good_language, good_time_zone
+from freehold.tenants.marks import mark_of
 from freehold.tenants.names import good_name
+from freehold.tenants.sealing import Seal
 from freehold.tenants.tiers import Terms
 
 RESERVED: Final = frozenset(
@@ -49,6 +51,7 @@ def create(
     slug: str,
     name: str,
     by: str,
+    seal: Seal,
     ids: NewId,
     clock: Clock,
     public_key: str = "",
@@ -75,6 +78,7 @@ def create(
         created_by=owner,
         **asdict(terms),
     )
+    tenant = replace(tenant, seal=mark_of(seal, tenant))
     platform.tenants.add(tenant)
     for chain in (None, tenant.id):
         note(

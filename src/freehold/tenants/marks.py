@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from freehold.core.people import Invitation, Member, Person, Session
-from freehold.core.tenants import Key
+from freehold.core.tenants import Key, Tenant
 from freehold.tenants.sealing import Seal
 
-Row = Person | Member | Invitation | Session | Key
+Row = Person | Member | Invitation | Session | Key | Tenant
 
 _COVERED: Final[Mapping[type[Row], tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
@@ -19,6 +19,7 @@ _COVERED: Final[Mapping[type[Row], tuple[str, tuple[str, ...]]]] = MappingProxyT
             "invitation",
             ("id", "tenant", "email", "role", "invited_by", "hash", "expires_at", "used_at", "revoked_at"),
         ),
+        Tenant: ("tenant", ("id", "slug")),
         Session: ("session", ("id", "person", "way", "hash", "strong", "expires_at")),
         Key: (
             "key",

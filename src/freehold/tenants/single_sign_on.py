@@ -182,7 +182,7 @@ def _place(desk: Desk, slug: str) -> str | None:
         tenant = desk.platform.tenants.find(slug)
     except NotFound:
         return None
-    return None if tenant.state is TenantState.DELETED else tenant.id
+    return tenant.id if tenant.state is not TenantState.DELETED and genuine(desk.seal, tenant) else None
 
 
 def _remember(desk: Desk, person: Person, tenant: str, before: GivenRole | None, change: Change) -> None:

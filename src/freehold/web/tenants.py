@@ -194,6 +194,7 @@ def _create(state: State, caller: Caller, body: NewTenant, key: str) -> Tenant:
             slug=body.slug,
             name=body.name,
             by=caller.actor,
+            seal=state.seal,
             ids=state.ids,
             clock=state.clock,
             terms=_terms(state, platform, caller, body),

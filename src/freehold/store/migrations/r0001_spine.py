@@ -303,6 +303,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
         sa.Column("public_key", sa.Text(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("purge_at", sa.BigInteger(), nullable=True),
+        sa.Column("seal", sa.Text(), nullable=False),
         sa.CheckConstraint("state in ('draft', 'active', 'suspended', 'deleted')", name="state_known"),
         sa.CheckConstraint("tier_source in ('operator', 'trial', 'billing')", name="tier_source_known"),
         sa.PrimaryKeyConstraint("id"),
