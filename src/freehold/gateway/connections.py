@@ -7,6 +7,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import Row, bindparam, delete, insert, select
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
 from freehold.core.effects import SANDBOX
 from freehold.core.errors import Conflict, Invalid, NotFound
@@ -83,7 +84,8 @@ def create(
         raise Conflict(f"There is a connection {name!r} already.", code="duplicate_name", remedy="Choose another name.")
     made = {"id": keep.new_id("con"), "kind": kind, "name": name, "config": dict(config), "secret": secret}
     tx.execute(insert(connections).values(tenant=owner, made_by=by, made_at=keep.now(), **made))
-    keep.note(tx, tenant, actor=by, action="connection.create", subject=name, detail={"kind": kind, "secret": secret})
+    detail = {"kind": kind, "secret": secret}
+    keep.note(tx, tenant, actor=by, action="connection.create", subject=name, detail=detail, after=fingerprint(made))
     return _view(tx.execute(select(connections).where(*_is(owner, name))).one())
 
 
@@ -95,9 +97,12 @@ def listed(tx: Tx, *, tenant: str | None) -> list[dict[str, Any]]:
 
 def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> None:
     """Delete the connection `name`; versions that use it get an error from then on."""
-    if not tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name))).rowcount:
+    found = tx.execute(select(connections).where(*_is(tenant or PLATFORM, name))).first()
+    if found is None:
         raise missing(name)
-    keep.note(tx, tenant, actor=by, action="connection.delete", subject=name)
+    tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name)))
+    was = {column: getattr(found, column) for column in ("id", "kind", "name", "config", "secret")}
+    keep.note(tx, tenant, actor=by, action="connection.delete", subject=name, before=fingerprint(was))
 
 
 def find(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> Connected | None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from freehold.audit.canonical import digest
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway.keeping import Keep
@@ -37,14 +38,24 @@ def put(tx: Connection, keep: Keep, *, tenant: str | None, name: str, value: str
             "This secret is too long.", code="too_large", status=413, remedy=f"Keep it below {MAX_BYTES} bytes."
         )
     owner = tenant or PLATFORM
-    version = 1 + int(tx.execute(select(secrets.c.version).where(*_is(owner, name))).scalar() or 0)
+    before = _stored(tx, owner, name)
+    version = 1 + (before.version if before is not None else 0)
     sealed = keep.sealer(tx, owner).seal(value.encode(), name=name, purpose=PURPOSE, version=version)
     values = {"version": version, "sealed": sealed, "set_by": by, "set_at": keep.now()}
     if version == 1:
         tx.execute(insert(secrets).values(tenant=owner, name=name, **values))
     else:
         tx.execute(update(secrets).where(*_is(owner, name)).values(values))
-    keep.note(tx, tenant, actor=by, action="secret.set", subject=name, detail={"version": version})
+    keep.note(
+        tx,
+        tenant,
+        actor=by,
+        action="secret.set",
+        subject=name,
+        detail={"version": version},
+        before=_hash(before),
+        after=_hash(_stored(tx, owner, name)),
+    )
 
 
 def names(tx: Connection, *, tenant: str | None) -> list[dict[str, Any]]:
@@ -65,9 +76,11 @@ def remove(tx: Connection, keep: Keep, *, tenant: str | None, name: str, by: str
             code="secret_in_use",
             remedy="Delete the connection first, or set the secret to another value.",
         )
-    if not tx.execute(delete(secrets).where(*_is(owner, name))).rowcount:
+    before = _stored(tx, owner, name)
+    if before is None:
         raise missing(name)
-    keep.note(tx, tenant, actor=by, action="secret.delete", subject=name)
+    tx.execute(delete(secrets).where(*_is(owner, name)))
+    keep.note(tx, tenant, actor=by, action="secret.delete", subject=name, before=_hash(before))
 
 
 def exists(tx: Connection, *, tenant: str | None, name: str) -> bool:
@@ -79,7 +92,7 @@ def opened(tx: Connection, keep: Keep, *, tenant: str | None, name: str | None) 
     """Return the secret `name` opened; nothing for no name."""
     if name is None:
         return Credential()
-    row = tx.execute(select(secrets.c.version, secrets.c.sealed).where(*_is(tenant or PLATFORM, name))).first()
+    row = _stored(tx, tenant or PLATFORM, name)
     opener = keep.opener(tx, tenant)
     if row is None or opener is None:
         raise missing(name)
@@ -91,6 +104,15 @@ def missing(name: str) -> NotFound:
     return NotFound(
         f"There is no secret {name!r}.", code="missing_secret", remedy=f"Set it with: freehold secret set {name}"
     )
+
+
+def _stored(tx: Connection, owner: str, name: str) -> Any:
+    return tx.execute(select(secrets.c.version, secrets.c.sealed).where(*_is(owner, name))).first()
+
+
+def _hash(row: Any) -> str:
+    """Return the hash of a secret as it lies there: of what is sealed, never of what is in it."""
+    return "" if row is None else digest({"version": row.version, "sealed": row.sealed.hex()})
 
 
 def _is(owner: str, name: str) -> tuple[Any, Any]:

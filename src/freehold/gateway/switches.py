@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Unavailable
 from freehold.gateway.keeping import Keep
@@ -46,11 +47,21 @@ def require_effects(tx: Tx, tenant: str) -> None:
 def pause(tx: Tx, keep: Keep, *, tenant: str | None, by: str, paused: bool) -> None:
     """Pause the effects of `tenant` (none: of all), or let them go on; what is so already stays so."""
     owner = tenant or PLATFORM
-    if (_row(tx, owner).get("effects_paused_at") is not None) == paused:
+    before = _told(_row(tx, owner))
+    if before["paused"] == paused:
         return
     _put(tx, owner, effects_paused_at=keep.now() if paused else None, effects_paused_by=by if paused else "")
     action = "effects.pause" if paused else "effects.resume"
-    keep.note(tx, tenant, actor=by, action=action, subject=tenant or "platform")
+    after = _told(_row(tx, owner))
+    keep.note(
+        tx,
+        tenant,
+        actor=by,
+        action=action,
+        subject=tenant or "platform",
+        before=fingerprint(before),
+        after=fingerprint(after),
+    )
 
 
 def shown(tx: Tx, *, tenant: str | None) -> dict[str, Any]:

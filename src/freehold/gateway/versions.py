@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, insert, select
 
+from freehold.audit.canonical import fingerprint
 from freehold.core.effects import SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, Invalid
 from freehold.gateway import connections, secrets
@@ -141,4 +142,5 @@ def _write(tx: Tx, keep: Keep, grants: Grants, *, by: str) -> None:
         )
     )
     detail = {"agent": grants.agent, "model": grants.model, "tools": tools}
-    keep.note(tx, grants.tenant, actor=by, action="version.publish", subject=grants.version, detail=detail)
+    after = fingerprint(grants)
+    keep.note(tx, grants.tenant, actor=by, action="version.publish", subject=grants.version, detail=detail, after=after)

@@ -8,6 +8,7 @@ for as long as nobody has claimed. It works once.
 import hmac
 from dataclasses import replace
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.errors import Denied, Invalid
@@ -80,6 +81,8 @@ def claim(
         actor=f"person:{person.id}",
         action="platform.claim",
         subject=person.id,
+        before=fingerprint(known, "email", "name", "seal"),
+        after=fingerprint(person, "email", "name", "seal"),
         personal={"email": person.email, "name": person.name},
         way=str(SignIn.CLAIM),
     )

@@ -4,13 +4,12 @@ import re
 from dataclasses import asdict, replace
 from typing import Final
 
-from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.errors import Invalid
 from freehold.core.ids import NewId
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
-from freehold.tenants.living import good_language, good_time_zone
+from freehold.tenants.living import good_language, good_time_zone, told
 from freehold.tenants.marks import mark_of
 from freehold.tenants.names import good_name
 from freehold.tenants.sealing import Seal
@@ -80,14 +79,5 @@ def create(
     )
     tenant = replace(tenant, seal=mark_of(seal, tenant))
     platform.tenants.add(tenant)
-    for chain in (None, tenant.id):
-        note(
-            platform.connection,
-            at=tenant.created_at,
-            tenant=chain,
-            actor=by,
-            action="tenant.create",
-            subject=tenant.id,
-            detail={"slug": slug},
-        )
+    told(platform, tenant, "tenant.create", by=by, clock=clock, detail={"slug": slug})
     return tenant

@@ -36,6 +36,8 @@ TEST: Final = "test"
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET: Final = 43
 _CRC: Final = 6
+_APART: Final = ("name", "last_used_at")
+"""Not part of what is compared of a key: words of a person's, and what changes by itself."""
 _FORM: Final = re.compile(rf"fh_[a-z]+_[0-9a-z]+_[0-9A-Za-z]{{{_SECRET + _CRC}}}")
 
 
@@ -152,7 +154,7 @@ def revoke(platform: Platform, *, tenant: str | None, key: str, by: str, seal: S
     ended = replace(found, revoked_at=at)
     # What web did not make is not made genuine by being revoked.
     platform.keys.save(replace(ended, seal=mark_of(seal, ended) if made_by_us(seal, found) else ""))
-    _note(platform, ended, by, "key.revoke", at=at)
+    _note(platform, ended, by, "key.revoke", at=at, before=found)
 
 
 def listed(platform: Platform, tenant: str | None, *, seal: Seal) -> list[Key]:
@@ -224,7 +226,9 @@ def _put(platform: Platform, key: Key, *, seal: Seal, env: str) -> tuple[Key, st
     return key, text
 
 
-def _note(platform: Platform, key: Key, by: str, action: str, *, at: datetime, **told: str) -> None:
+def _note(
+    platform: Platform, key: Key, by: str, action: str, *, at: datetime, before: Key | None = None, **told: str
+) -> None:
     ends = key.expires_at and key.expires_at.isoformat()
     note(
         platform.connection,
@@ -233,8 +237,10 @@ def _note(platform: Platform, key: Key, by: str, action: str, *, at: datetime, *
         actor=by,
         action=action,
         subject=key.id,
-        detail={"name": key.name, "scopes": sorted(key.scopes), "agent": key.agent, "expires_at": ends} | told,
-        after=fingerprint(key, "last_used_at"),
+        detail={"scopes": sorted(key.scopes), "agent": key.agent, "expires_at": ends} | told,
+        personal={"name": key.name} if key.name else None,
+        before=fingerprint(before, *_APART),
+        after=fingerprint(key, *_APART),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, Invalid
@@ -47,7 +48,8 @@ def live(platform: Platform, tenant: str, event: TenantEvent, *, by: str, clock:
     found = platform.tenants.find(tenant)
     moved = found.after(event)
     platform.tenants.save(moved)
-    told(platform, moved, f"tenant.{event}", by=by, clock=clock, detail={"before": found.state, "state": moved.state})
+    detail = {"before": found.state, "state": moved.state}
+    told(platform, moved, f"tenant.{event}", by=by, clock=clock, detail=detail, before=found)
     return moved
 
 
@@ -66,7 +68,7 @@ def delete(platform: Platform, tenant: str, *, confirm: str, days: float, by: st
     revoked = revoke_keys(platform, found.id, by=by, seal=seal, clock=clock)
     Receipts(platform.connection).begin(moved, by=by, at=now)
     detail = {"before": found.state, "state": moved.state, "keys": len(revoked), "purge_at": _when(moved)}
-    told(platform, moved, "tenant.delete", by=by, clock=clock, detail=detail)
+    told(platform, moved, "tenant.delete", by=by, clock=clock, detail=detail, before=found)
     return moved
 
 
@@ -96,7 +98,7 @@ def restore(platform: Platform, tenant: str, *, by: str, clock: Clock) -> Tenant
             remedy="It cannot be had back; `freehold tenant receipts` shows what became of it.",
         )
     platform.tenants.save(moved)
-    told(platform, moved, "tenant.restore", by=by, clock=clock, detail={"state": moved.state})
+    told(platform, moved, "tenant.restore", by=by, clock=clock, detail={"state": moved.state}, before=found)
     return moved
 
 
@@ -109,7 +111,7 @@ def change(platform: Platform, tenant: str, changes: Mapping[str, str], *, by: s
         return found
     moved = replace(found, **wanted | ({"name": wanted["name"] or found.slug} if "name" in wanted else {}))
     platform.tenants.save(moved)
-    told(platform, moved, "tenant.change", by=by, clock=clock, detail={"changed": sorted(wanted)})
+    told(platform, moved, "tenant.change", by=by, clock=clock, detail={"changed": sorted(wanted)}, before=found)
     return moved
 
 
@@ -124,9 +126,16 @@ def confirmed(tenant: Tenant, typed: str) -> None:
 
 
 def told(
-    platform: Platform, tenant: Tenant, action: str, *, by: str, clock: Clock, detail: Mapping[str, object]
+    platform: Platform,
+    tenant: Tenant,
+    action: str,
+    *,
+    by: str,
+    clock: Clock,
+    detail: Mapping[str, object],
+    before: Tenant | None = None,
 ) -> None:
-    """Write down what happened to a tenant, in the platform's chain and in its own."""
+    """Write down what happened to a tenant, in the platform's chain and in its own; its name may be somebody's."""
     for chain in (None, tenant.id):
         note(
             platform.connection,
@@ -136,6 +145,8 @@ def told(
             action=action,
             subject=tenant.id,
             detail=detail,
+            before=fingerprint(before, "name"),
+            after=fingerprint(tenant, "name"),
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from freehold.audit.canonical import digest
 from freehold.audit.database import note
 from freehold.audit.recording import Facts
 from freehold.core.ceremonies import Passkey
@@ -69,7 +70,7 @@ def add(
     )
     passkey = replace(passkey, seal=_mark(seal, passkey))
     keep.add(passkey)
-    _note(platform, passkey, "passkey.add", by=f"person:{person.id}", clock=clock)
+    _note(platform, passkey, "passkey.add", by=f"person:{person.id}", clock=clock, after=passkey)
     return passkey
 
 
@@ -89,7 +90,7 @@ def remove(
             remedy="Add another one first.",
         )
     Passkeys(platform.connection).remove(found.id)
-    _note(platform, found, "passkey.remove", by=f"person:{person.id}", clock=clock)
+    _note(platform, found, "passkey.remove", by=f"person:{person.id}", clock=clock, before=found)
 
 
 def remove_all(platform: Platform, person: str, *, by: str, clock: Clock) -> int:
@@ -98,7 +99,7 @@ def remove_all(platform: Platform, person: str, *, by: str, clock: Clock) -> int
     found = keep.of(person)
     for passkey in found:
         keep.remove(passkey.id)
-        _note(platform, passkey, "passkey.remove", by=by, clock=clock)
+        _note(platform, passkey, "passkey.remove", by=by, clock=clock, before=passkey)
     return len(found)
 
 
@@ -142,8 +143,18 @@ def _covered(passkey: Passkey) -> dict[str, str]:
     }
 
 
-def _note(platform: Platform, passkey: Passkey, action: str, *, by: str, clock: Clock, verdict: str = "") -> None:
-    facts: Facts = {"verdict": verdict} if verdict else {}
+def _note(
+    platform: Platform,
+    passkey: Passkey,
+    action: str,
+    *,
+    by: str,
+    clock: Clock,
+    verdict: str = "",
+    before: Passkey | None = None,
+    after: Passkey | None = None,
+) -> None:
+    facts: Facts = {"before": _hash(before), "after": _hash(after), "verdict": verdict}
     note(
         platform.connection,
         at=clock.now(),
@@ -154,3 +165,7 @@ def _note(platform: Platform, passkey: Passkey, action: str, *, by: str, clock: 
         detail={"person": passkey.person},
         **facts,
     )
+
+
+def _hash(passkey: Passkey | None) -> str:
+    return "" if passkey is None else digest(_covered(passkey))

@@ -59,7 +59,7 @@ def begin(platform: Platform, tenant: str, *, by: str, clock: Clock) -> Receipt:
         )
     if receipt.begun_at is None:
         receipts.put(found.id, begun_at=now, begun_by=by)
-        told(platform, found, "tenant.purge", by=by, clock=clock, detail={"slug": found.slug})
+        told(platform, found, "tenant.purge", by=by, clock=clock, detail={"slug": found.slug}, before=found)
     return receipts.get(found.id) or receipt
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.database import note
 from freehold.catalog.tiers import UNLIMITED, shipped, trial
 from freehold.core.clock import Clock
@@ -78,12 +79,13 @@ def set_tier(platform: Platform, name: str, limits: Mapping[str, float | None], 
             remedy="Use 1 to 39 small letters, digits and hyphens, beginning with a letter.",
         )
     known = Tiers(platform.connection)
-    now = tier_of(name, known.all().get(name)) or Tier(name=name, limits=UNLIMITED)
+    before = tier_of(name, known.all().get(name))
+    now = before or Tier(name=name, limits=UNLIMITED)
     changed = replace(now, limits=dict(now.limits) | {_quota(one): _limit(one, limits[one]) for one in limits})
     at = clock.now()
     known.put(name, changed.limits, at=at)
     detail = {"limits": {one: None if limits[one] is None else str(limits[one]) for one in sorted(limits)}}
-    note(platform.connection, at=at, tenant=None, actor=by, action="tier.set", subject=name, detail=detail)
+    _note(platform, "tier.set", before, changed, by=by, at=at, detail=detail)
     return changed
 
 
@@ -95,6 +97,7 @@ def reset_tier(platform: Platform, name: str, *, by: str, clock: Clock) -> None:
     """
     known = Tiers(platform.connection)
     _known(known, name, kind=NotFound)
+    before = tier_of(name, known.all().get(name))
     users = 0 if name in shipped() else known.users(name)
     if users:
         raise Conflict(
@@ -103,7 +106,7 @@ def reset_tier(platform: Platform, name: str, *, by: str, clock: Clock) -> None:
             remedy="Give them another one first: freehold tenant set TENANT --tier NAME",
         )
     known.remove(name)
-    note(platform.connection, at=clock.now(), tenant=None, actor=by, action="tier.reset", subject=name)
+    _note(platform, "tier.reset", before, tier_of(name, None), by=by, at=clock.now(), detail={})
 
 
 def give(platform: Platform, tenant: Tenant, wanted: Terms, *, by: str, clock: Clock) -> Tenant:
@@ -112,17 +115,46 @@ def give(platform: Platform, tenant: Tenant, wanted: Terms, *, by: str, clock: C
     name = _known(known, wanted.tier)
     until, source = wanted.tier_until, wanted.tier_source
     known.give(tenant.id, name, until=until, source=source)
-    given = {"tier": name, "before": tenant.tier, "source": source, "until": until and until.isoformat()}
+    given = replace(tenant, tier=name, tier_until=until, tier_source=source)
+    detail = {"tier": name, "before": tenant.tier, "source": source, "until": until and until.isoformat()}
     act: dict[str, Any] = {
         "at": clock.now(),
         "actor": by,
         "action": "tenant.tier",
         "subject": tenant.id,
-        "detail": given,
+        "detail": detail,
+        "before": fingerprint(tenant, "name"),
+        "after": fingerprint(given, "name"),
     }
     for chain in (None, tenant.id):
         note(platform.connection, tenant=chain, **act)
-    return replace(tenant, tier=name, tier_until=until, tier_source=source)
+    return given
+
+
+def _note(
+    platform: Platform,
+    action: str,
+    before: Tier | None,
+    after: Tier | None,
+    *,
+    by: str,
+    at: datetime,
+    detail: dict[str, Any],
+) -> None:
+    told = [
+        None if one is None else {name: str(limit) for name, limit in one.limits.items()} for one in (before, after)
+    ]
+    note(
+        platform.connection,
+        at=at,
+        tenant=None,
+        actor=by,
+        action=action,
+        subject=(after or before or Tier(name="", limits={})).name,
+        detail=detail,
+        before=fingerprint(told[0]),
+        after=fingerprint(told[1]),
+    )
 
 
 def _known(known: Tiers, name: str, *, kind: type[Invalid | NotFound] = Invalid) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
+from freehold.audit.canonical import fingerprint
 from freehold.audit.database import note
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.quotas import Quota
@@ -156,6 +157,7 @@ def _add(at: Here, channel: dict[str, Any]) -> None:
             action="channel.create",
             subject=channel["id"],
             detail={"kind": channel["kind"], "name": channel["name"], "agent": channel["agent"]},
+            after=fingerprint(channel),
         )
 
 
@@ -170,6 +172,7 @@ def _remove(at: Here, name: str) -> dict[str, Any]:
             actor=at.caller.actor,
             action="channel.delete",
             subject=channel["id"],
+            before=fingerprint(channel),
         )
         return channel
 

@@ -1,0 +1,337 @@
+"""
+Every act is in the record: each route of the description that changes something, asked of the real application.
+
+Over real stores, with a real gateway. What succeeds has left a row in the right chain that names who, by which way
+and in which request; and the same request, asked while no row can be written, has changed nothing at all. A route
+that is added later fails here until somebody walks it too.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection, MetaData, text
+
+from freehold.audit.canonical import digest
+from freehold.audit.database import table as database_audit
+from freehold.core.approvals import Approval
+from freehold.core.effects import EffectState
+from freehold.core.people import Person, Role
+from freehold.core.runs import RunEvent, WaitsFor
+from freehold.core.tenants import Tenant
+from freehold.gateway.tables import audit as gateway_audit
+from freehold.gateway.tables import metadata as gateway_metadata
+from freehold.store.schema import metadata
+from freehold.tenants.keys import hashed
+from freehold.web.building import build
+from freehold.web.cookies import BROWSER
+from tests.authenticators import Device
+from tests.crowd import member, person, signed_in
+from tests.gateways import SECRET, Kit, effect, running, work
+from tests.webs import OPERATOR, Web, bearer, made
+
+Headers = dict[str, str]
+API = "/api/v1"
+HERE = "/tenants/{tenant}"
+LINK = "fh_claim_a-link-that-was-printed"
+HOME = "http://localhost:7070"
+BROWSER_OF_HERS = {"Origin": HOME, "Cookie": f"{BROWSER}={'n' * 43}"}
+NO_ACT = {
+    ("post", "/audit/anchor"): "an anchor is evidence itself: numbered, signed and never changed",
+    ("post", "/login/code"): "it asks for a mail, the same for everybody: the answer is recorded when it is used",
+    ("post", "/login/passkey/challenge"): "a riddle, which does nothing until it is answered",
+    ("post", "/passkeys/challenge"): "a riddle, which does nothing until it is answered",
+}
+"""Routes that change nothing anybody could ask about, each with its reason."""
+NO_HASHES = (
+    "access.", "approval.", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
+    "person.sign_in",
+)  # fmt: skip
+"""Acts that leave no thing other than it was, have hashes of their own, or name many things with rows of their own."""
+PASSING = frozenset({"ceremonies", "login_codes", "login_tries", "login_asks"})
+"""Tables of riddles and tries: a try counts, whatever comes of it."""
+
+
+@dataclass
+class Walk:
+    """Somebody who asks for everything once, and looks at what was written down."""
+
+    web: Web
+    kit: Kit
+    asking: httpx.AsyncClient
+    walked: set[tuple[str, str]] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+    """What no row may hold: addresses, names, secrets."""
+
+    @property
+    def tenant(self) -> Tenant:
+        with self.web.state.store.read() as platform:
+            return platform.tenants.find("acme")
+
+    async def act(
+        self, asked: str, body: Any = None, *, by: Headers | None = None, query: str = "", **names: str
+    ) -> dict[str, Any]:
+        """Ask for something: first while nothing can be written down, then in earnest; return the answer."""
+        method, path = asked.split()
+        place = API + path.format(**{"tenant": "acme"} | names) + query
+        headers = bearer(OPERATOR) if by is None else by
+
+        async def ask() -> httpx.Response:
+            said = await body() if callable(body) else body
+            return await self.asking.request(method, place, headers=headers, json=said)
+
+        before = await self.stores()
+        async with self.unwritable():
+            refused = await ask()
+        assert refused.is_server_error, f"{asked} needs no row: {refused.status_code} {refused.text}"
+        after = await self.stores()
+        assert {name for name in before if before[name] != after[name]} - PASSING == set(), asked
+        answer = await ask()
+        assert answer.is_success, f"{asked}: {answer.status_code} {answer.text}"
+        await self.recorded(asked, answer)
+        self.walked.add((method.lower(), path))
+        self.asking.cookies.clear()
+        return dict(answer.json()) if answer.content else {}
+
+    async def recorded(self, asked: str, answer: httpx.Response) -> None:
+        """Look at the rows that the request left."""
+        rows = [row for row in await self.rows() if row["request"] == answer.headers["x-request-id"]]
+        assert rows, f"{asked} left no row"
+        assert all(row["actor"] and row["way"] for row in rows), (asked, rows)
+        chain = self.tenant.id if "{tenant}" in asked else None
+        assert chain is None or chain in {row["tenant"] for row in rows}, (asked, rows)
+
+    async def rows(self) -> list[Mapping[str, Any]]:
+        def of(tx: Connection, table: Any) -> list[Mapping[str, Any]]:
+            return [dict(row) for row in tx.execute(table.select()).mappings()]
+
+        with self.web.state.store.read() as platform:
+            ours = of(platform.connection, database_audit)
+        return ours + await self.kit.gateway.keep.read(lambda tx: of(tx, gateway_audit))
+
+    async def stores(self) -> dict[str, Any]:
+        """Return everything both stores hold."""
+
+        def of(tx: Connection, tables: MetaData, prefix: str) -> dict[str, Any]:
+            return {prefix + one.name: tx.execute(one.select()).all() for one in tables.sorted_tables}
+
+        with self.web.state.store.read() as platform:
+            ours = of(platform.connection, metadata, "")
+        return ours | await self.kit.gateway.keep.read(lambda tx: of(tx, gateway_metadata, "gateway "))
+
+    @asynccontextmanager
+    async def unwritable(self) -> AsyncIterator[None]:
+        """Let no row get into either record."""
+        await self._both("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
+        yield
+        await self._both("DROP TRIGGER full")
+
+    async def _both(self, statement: str) -> None:
+        with self.web.state.store.write() as platform:
+            platform.connection.execute(text(statement))
+        await self.kit.gateway.keep.write(lambda tx: tx.execute(text(statement)))
+
+    def known(self, name: str, role: Role | None = None, **fields: Any) -> tuple[Person, Headers]:
+        """Let there be somebody, in the tenant if they have a `role`, who is signed in."""
+        self.hidden |= {f"{name}@example.com", f"Name of {name}"}
+        found = person(self.web, f"{name}@example.com", name=f"Name of {name}", **fields)
+        if role is not None:
+            member(self.web, self.tenant, role, found)
+        return found, self.signed_in(found)
+
+    def signed_in(self, who: Person) -> Headers:
+        return signed_in(self.web, who) | {"Origin": HOME}
+
+    async def riddle(self, path: str, by: Headers) -> Any:
+        answer = await self.asking.post(f"{API}{path}", headers=by)
+        return answer.json()
+
+    async def get(self, path: str, by: Headers | None = None) -> Any:
+        answer = await self.asking.get(f"{API}{path}", headers=by or bearer(OPERATOR))
+        return answer.json()
+
+
+@pytest.fixture
+async def walk(tmp_path: Path) -> AsyncIterator[Walk]:
+    async with running(tmp_path / "gateway-data", audit_anchor="") as kit:
+        web = made(
+            tmp_path / "data", gateway=kit.web, claim_hash=hashed(LINK), public_url=HOME, tenant_retention_days=0
+        )
+        app = httpx.ASGITransport(build(web.state), raise_app_exceptions=False, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=app, base_url=HOME) as asking:
+            yield Walk(web, kit, asking)
+
+
+async def begin(walk: Walk) -> None:
+    """The first hours: claimed, people, a tenant that is set up and deployed."""
+    walk.hidden |= {"founder@example.com", "Fay Founder", LINK}
+    await walk.act("POST /claim", {"token": LINK, "email": "founder@example.com", "name": "Fay Founder"}, by={})
+    walk.hidden |= {"ann@example.com", "Ann Other", "Ann Another", "A Company", "Another Company"}
+    await walk.act("POST /people", {"email": "ann@example.com", "name": "Ann Other"})
+    await walk.act("PATCH /people/{person}", {"allowance": 1}, person="ann@example.com")
+    await walk.act("PUT /tiers/{tier}", {"limits": {"agents": 9}}, tier="own")
+    await walk.act("DELETE /tiers/{tier}", tier="own")
+    await walk.act("POST /tenants", {"slug": "acme", "name": "A Company"})
+    await walk.act("PATCH /tenants/{tenant}", {"name": "Another Company"})
+    await walk.act("PUT /tenants/{tenant}/tier", {"tier": "team"})
+    await walk.act("POST /tenants/{tenant}/deploy")
+
+
+async def sign_in(walk: Walk) -> None:
+    """Everything somebody does about themselves."""
+    bea, hers = walk.known("bea")
+    code = (await walk.act("POST /people/{person}/login-code", person=bea.id))["code"]
+    walk.hidden |= {code, "Bea Married"}
+    await walk.act("POST /login", {"email": bea.email, "code": code}, by={})
+    await walk.act("PATCH /me", {"name": "Bea Married"}, by=hers)
+    other = next(one for one in (await walk.get("/sessions", hers))["items"] if not one["current"])
+    await walk.act("DELETE /sessions/{session}", by=hers, session=other["id"])
+    walk.signed_in(bea)
+    await walk.act("DELETE /sessions", by=hers)
+    device = Device(origin=HOME)
+    walk.hidden |= {"Bea's phone"}
+
+    # A riddle is good once, also where what came of its answer could not be kept.
+    async def make() -> Any:
+        return {"credential": device.make(await walk.riddle("/passkeys/challenge", hers)), "name": "Bea's phone"}
+
+    async def show() -> Any:
+        return {"credential": device.show(await walk.riddle("/login/passkey/challenge", BROWSER_OF_HERS))}
+
+    passkey = await walk.act("POST /passkeys", make, by=hers)
+    await walk.act("POST /login/passkey", show, by=BROWSER_OF_HERS)
+    await walk.act("DELETE /passkeys/{passkey}", by=walk.signed_in(bea), passkey=passkey["id"])
+    hers = walk.signed_in(bea)
+    await walk.act("POST /passkeys", make, by=hers)
+    await walk.act("DELETE /people/{person}/passkeys", person=bea.id)
+    await walk.act("DELETE /people/{person}/sessions", person=bea.id)
+    await walk.act("POST /logout", by=walk.signed_in(bea))
+
+
+async def members_and_keys(walk: Walk) -> None:
+    """Who may do what in the tenant."""
+    _, owner = walk.known("otto", Role.OWNER)
+    guest, theirs = walk.known("guest")
+    invited = await walk.act(f"POST {HERE}/invitations", {"email": guest.email, "role": "member"}, by=owner)
+    token = invited["link"].rpartition("/")[2]
+    walk.hidden |= {token}
+    await walk.act("POST /invitations/accept", {"token": token}, by=theirs)
+    other = await walk.act(f"POST {HERE}/invitations", {"email": "late@example.com"})
+    walk.hidden |= {"late@example.com"}
+    await walk.act(f"DELETE {HERE}/invitations/{{invitation}}", invitation=other["id"])
+    listed = (await walk.get("/tenants/acme/members"))["items"]
+    place = next(one["id"] for one in listed if one["email"] == guest.email)
+    await walk.act(f"PATCH {HERE}/members/{{member}}", {"role": "admin"}, by=owner, member=place)
+    await walk.act(f"POST {HERE}/transfer", {"member": place}, by=owner)
+    _, viewer = walk.known("vera", Role.VIEWER)
+    await walk.act(f"POST {HERE}/leave", by=viewer)
+    await walk.act(
+        f"DELETE {HERE}/members/{{member}}", member=next(o["id"] for o in listed if o["email"] != guest.email)
+    )
+    for place, scopes in ((f"{HERE}/keys", ["runs:read"]), ("/keys", ["tenants:read"])):
+        made = await walk.act(f"POST {place}", {"name": "the key of Ann Other", "scopes": scopes})
+        turned = await walk.act(f"POST {place}/{{key}}/rotate", {"overlap_hours": 1}, key=made["id"])
+        await walk.act(f"DELETE {place}/{{key}}", key=turned["id"])
+        walk.hidden |= {made["key"], turned["key"]}
+
+
+async def agents_and_runs(walk: Walk) -> None:
+    """What a tenant is for."""
+    walk.hidden |= {SECRET, "very private words"}
+    hook = {"kind": "webhook", "name": "hook", "config": {"url": "https://example.com/x"}, "secret": "signing"}
+    for place in (HERE, ""):
+        await walk.act(f"POST {place}/secrets", {"name": "signing", "value": SECRET})
+        await walk.act(f"POST {place}/connections", hook)
+        await walk.act(f"DELETE {place}/connections/{{name}}", name="hook")
+    version = {"model": "rehearsal", "tools": {"delete_file": "ask"}, "instructions": "very private words"}
+    await walk.act(f"POST {HERE}/agents", {"name": "ada"} | version)
+    await walk.act(f"POST {HERE}/agents/{{agent}}/versions", version | {"instructions": ""}, agent="ada")
+    channel = {
+        "kind": "webhook",
+        "name": "door",
+        "agent": "ada",
+        "secret": "signing",
+        "reply_url": "https://e.com/r",
+    }
+    made = await walk.act(f"POST {HERE}/channels", channel)
+    await walk.act(f"DELETE {HERE}/channels/{{channel}}", channel=made["id"])
+    for place in (HERE, ""):
+        await walk.act(f"DELETE {place}/secrets/{{name}}", name="signing")
+    await walk.act(f"POST {HERE}/agents/{{agent}}/messages", {"text": "very private words"}, agent="ada")
+    for decision in ("approve", "deny"):
+        run = await walk.act(f"POST {HERE}/runs", {"agent": "ada", "input": "very private words"})
+        told = {"name": "news", "payload": {"text": "very private words"}}
+        await walk.act(f"POST {HERE}/runs/{{run}}/signal", told, run=run["id"])
+        approval = await asked(walk, run)
+        shown = {"hash": approval.hash}
+        await walk.act(f"POST {HERE}/approvals/{{approval}}/{decision}", shown, approval=approval.id)
+        await walk.act(f"POST {HERE}/runs/{{run}}/cancel", run=run["id"])
+
+
+async def asked(walk: Walk, run: dict[str, Any]) -> Approval:
+    """Let the run ask whether it may, at the gateway and in the database, as a worker does."""
+    tenant = walk.tenant
+    path = {"path": "very private words"}
+    hash_ = digest({"connection": "sandbox", "operation": "delete_file", "arguments": path})
+    wanted = effect("delete_file", key=f"{run['id']}/1/1/1", **path)
+    on_behalf = work(tenant=tenant.id, agent=run["agent"], version=run["version"], run=run["id"])
+    assert (await walk.kit.worker.submit(on_behalf, wanted)).state is EffectState.ASKED
+    now = walk.web.clock.now()
+    approval = Approval(
+        id=walk.web.state.ids("apr"),
+        run=run["id"],
+        agent=run["agent"],
+        key=wanted.key,
+        call="call_1",
+        connection="sandbox",
+        operation="delete_file",
+        arguments=path,
+        hash=hash_,
+        created_at=now,
+        expires_at=now.replace(year=2030),
+    )
+    walk.web.move(tenant, run["id"], RunEvent.START)
+    with walk.web.state.store.tenant(tenant.id).write() as scope:
+        scope.approvals.add(approval)
+    walk.web.move(tenant, run["id"], RunEvent.PARK, waits_for=WaitsFor.PERSON)
+    return approval
+
+
+async def the_end(walk: Walk) -> None:
+    """Switches, and the end of the tenant."""
+    for place in (HERE, ""):
+        await walk.act(f"POST {place}/switches/pause-effects")
+        await walk.act(f"POST {place}/switches/resume-effects")
+        await walk.act(f"POST {place}/switches/cancel-runs")
+        await walk.act(f"POST {place}/switches/revoke-access")
+    await walk.act(f"POST {HERE}/suspend")
+    await walk.act(f"POST {HERE}/resume")
+    await walk.act(f"DELETE {HERE}", query="?confirm=acme")
+    await walk.act(f"POST {HERE}/restore")
+    await walk.act(f"DELETE {HERE}", query="?confirm=acme")
+    await walk.act(f"POST {HERE}/purge", {"confirm": "acme"})
+
+
+async def test_every_act_leaves_its_row_or_does_not_happen(walk: Walk) -> None:
+    await begin(walk)
+    await sign_in(walk)
+    await members_and_keys(walk)
+    await agents_and_runs(walk)
+    await the_end(walk)
+    missing = {route for route in mutating(walk.web) if route not in walk.walked} - NO_ACT.keys()
+    assert missing == set()
+    rows = await walk.rows()
+    bare = {row["action"] for row in rows if not (row["before"] or row["after"])}
+    assert {action for action in bare if not action.startswith(NO_HASHES)} == set()
+    told = "".join(f"{row}" for row in rows)
+    assert {word for word in walk.hidden if word in told} == set()
+
+
+def mutating(web: Web) -> list[tuple[str, str]]:
+    described = build(web.state).openapi()["paths"].items()
+    every = [(method, path.removeprefix(API)) for path, said in described for method in said if path.startswith(API)]
+    return [route for route in every if route[0] not in {"get", "head"}]
