@@ -40,6 +40,14 @@ def test_an_illegal_arrow_names_state_and_event() -> None:
     assert "cancel" in str(problem["detail"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_it_tells_programs_besides_is_kept(kind: type[FreeholdError]) -> None:
+    error = kind("It went wrong.")
+    error.facts = {"quota": "agents", "limit": 3.0, "used": 3}
+    back = from_problem(error.status, to_problem(error))
+    assert to_problem(back) == to_problem(error)
+
+
 @pytest.mark.parametrize("status", [418, 500, 302])
 def test_an_answer_nobody_expected_is_still_an_error(status: int) -> None:
     assert isinstance(from_problem(status, {}), FreeholdError)

@@ -107,6 +107,8 @@ class Unavailable(FreeholdError):
 
 
 KINDS: tuple[type[FreeholdError], ...] = (Invalid, NotFound, Conflict, Denied, Exhausted, Unavailable)
+_SHARED = frozenset({"type", "title", "status", "detail", "code", "remedy"})
+"""What every problem document says; the rest are facts of its own."""
 
 
 def from_problem(status: int, problem: dict[str, object], *, after: float = 5.0) -> FreeholdError:
@@ -115,6 +117,12 @@ def from_problem(status: int, problem: dict[str, object], *, after: float = 5.0)
 
     The inverse of what the HTTP edges write; `after` is the Retry-After in seconds.
     """
+    error = _of_kind(status, problem, after)
+    error.facts = {name: told for name, told in problem.items() if name not in _SHARED}
+    return error
+
+
+def _of_kind(status: int, problem: dict[str, object], after: float) -> FreeholdError:
     message = str(problem.get("detail") or problem.get("title") or f"status {status}")
     code, remedy = str(problem.get("code") or "bug"), str(problem.get("remedy") or "")
     if status == Unavailable.status:
