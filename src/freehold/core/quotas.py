@@ -25,6 +25,14 @@ class Quota(StrEnum):
     """Per calendar month."""
 
 
+_ROOM = {
+    Quota.EXECUTORS: "Wait until a delegated run is over",
+    Quota.MESSAGES_PER_DAY: "Wait for the tenant's next day",
+    Quota.STORAGE_MB: "Send it without files",
+}
+"""What makes room where removing does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
     """What somebody paid for: a limit for each quota; infinity where there is none."""
@@ -38,7 +46,7 @@ def exceeded(quota: Quota, *, limit: float, used: float) -> Denied:
     error = Denied(
         f"The quota {quota} is used up: {used:g} of {limit:g}.",
         code="quota_exceeded",
-        remedy="Remove something, or ask the operator for a larger tier.",
+        remedy=f"{_ROOM.get(quota, 'Remove something')}, or ask the operator for a larger tier.",
     )
     error.facts = {"quota": str(quota), "limit": limit, "used": used}
     return error
