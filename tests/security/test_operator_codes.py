@@ -61,6 +61,24 @@ def test_its_tries_are_counted_as_any_others(asking: TestClient, ada: Person) ->
     assert show(asking, code) == 401
 
 
+def test_none_is_made_that_could_not_be_used(asking: TestClient, ada: Person) -> None:
+    code = make(asking).json()["code"]
+    for n in range(1, 6):
+        show(asking, f"{(int(code) + n) % 10**8:08}")
+    answer = make(asking)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_tries")
+    asking.patch(f"/api/v1/people/{ADA}", headers=bearer(OPERATOR), json={"state": "closed"})
+    answer = make(asking)
+    assert (answer.status_code, answer.json()["code"]) == (409, "person_closed")
+
+
+def test_it_keeps_nobody_from_asking_for_one_themselves(web: Web, asking: TestClient, ada: Person) -> None:
+    for _ in range(6):
+        make(asking)
+    asking.post("/api/v1/login/code", json={"email": ADA})
+    assert [mail["decoy"] for mail in web.gateway.mails] == [False]
+
+
 def test_there_is_none_for_nobody(asking: TestClient, ada: Person) -> None:
     assert make(asking, "nobody@example.com").status_code == 404
 

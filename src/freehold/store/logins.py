@@ -67,8 +67,9 @@ class Logins:
         self._connection.execute(login_code_table.insert().values(asdict(code)))
 
     def told_since(self, account: str, since: datetime) -> int:
-        """Return how many codes were told for `account` since then."""
-        query = select(func.count()).where(_CODES.account == account, _CODES.told, _CODES.created_at > since)
+        """Return how many codes were mailed for `account` since then; those that operators made do not count."""
+        mailed = (_CODES.told, _CODES.browser != "", _CODES.created_at > since)
+        query = select(func.count()).where(_CODES.account == account, *mailed)
         return int(self._connection.execute(query).scalar() or 0)
 
     def replace(self, account: str, browser: str, *, at: datetime) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from freehold.audit.database import note
 from freehold.core.clock import Clock
-from freehold.core.errors import Denied
+from freehold.core.errors import Conflict, Denied, Exhausted
 from freehold.core.ids import NewId
 from freehold.core.logins import LoginCode
 from freehold.core.people import Person, PersonState
@@ -76,8 +76,13 @@ def issue(platform: Platform, email: str, *, browser: str, seal: Seal, ids: NewI
 
 
 def issue_anywhere(platform: Platform, person: Person, *, by: str, seal: Seal, ids: NewId, clock: Clock) -> Issued:
-    """Make a code for `person` that any browser may use, because an operator asked for it, and return it."""
+    """
+    Make a code for `person` that any browser may use, because an operator asked for it, and return it.
+
+    One that could not be used is refused: `person_closed` (`Conflict`), `too_many_tries` (`Exhausted`).
+    """
     at, logins, account = clock.now(), Logins(platform.connection), account_of(seal, person.email)
+    _usable(logins, account, person, at=at)
     logins.lapse(at)
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     kept = _kept(code, account=account, browser=ANYWHERE, told=True, seal=seal, ids=ids, at=at)
@@ -85,6 +90,21 @@ def issue_anywhere(platform: Platform, person: Person, *, by: str, seal: Seal, i
     logins.add(kept)
     note(platform.connection, at=at, tenant=None, actor=by, action="person.login_code", subject=person.id, detail={})
     return Issued(id=kept.id, email=person.email, code=code, told=True, expires_at=kept.expires_at)
+
+
+def _usable(logins: Logins, account: str, person: Person, *, at: datetime) -> None:
+    if person.state is not PersonState.ACTIVE:
+        raise Conflict(
+            "Whoever is closed cannot sign in.",
+            code="person_closed",
+            remedy="Let them in again first: freehold person set PERSON --state active",
+        )
+    if logins.wrong_since(account, at - HOUR) >= TRIES:
+        raise Exhausted(
+            f"{TRIES} codes were wrong for this address within an hour, so none is accepted now.",
+            code="too_many_tries",
+            remedy="Wait until the hour is over; a passkey and single sign-on work meanwhile.",
+        )
 
 
 def redeem(platform: Platform, email: str, code: str, *, browser: str, seal: Seal, clock: Clock) -> Person | None:
