@@ -85,7 +85,7 @@ def set_tier(platform: Platform, name: str, limits: Mapping[str, float | None], 
     at = clock.now()
     known.put(name, changed.limits, at=at)
     detail = {"limits": {one: None if limits[one] is None else str(limits[one]) for one in sorted(limits)}}
-    _note(platform, "tier.set", before, changed, by=by, at=at, detail=detail)
+    _note(platform, "tier.set", name, before, changed, by=by, at=at, detail=detail)
     return changed
 
 
@@ -106,7 +106,7 @@ def reset_tier(platform: Platform, name: str, *, by: str, clock: Clock) -> None:
             remedy="Give them another one first: freehold tenant set TENANT --tier NAME",
         )
     known.remove(name)
-    _note(platform, "tier.reset", before, tier_of(name, None), by=by, at=clock.now(), detail={})
+    _note(platform, "tier.reset", name, before, tier_of(name, None), by=by, at=clock.now(), detail={})
 
 
 def give(platform: Platform, tenant: Tenant, wanted: Terms, *, by: str, clock: Clock) -> Tenant:
@@ -134,6 +134,7 @@ def give(platform: Platform, tenant: Tenant, wanted: Terms, *, by: str, clock: C
 def _note(
     platform: Platform,
     action: str,
+    name: str,
     before: Tier | None,
     after: Tier | None,
     *,
@@ -141,8 +142,9 @@ def _note(
     at: datetime,
     detail: dict[str, Any],
 ) -> None:
-    told = [
-        None if one is None else {name: str(limit) for name, limit in one.limits.items()} for one in (before, after)
+    hashes = [
+        "" if one is None else fingerprint({quota: str(limit) for quota, limit in one.limits.items()})
+        for one in (before, after)
     ]
     note(
         platform.connection,
@@ -150,10 +152,10 @@ def _note(
         tenant=None,
         actor=by,
         action=action,
-        subject=(after or before or Tier(name="", limits={})).name,
+        subject=name,
         detail=detail,
-        before=fingerprint(told[0]),
-        after=fingerprint(told[1]),
+        before=hashes[0],
+        after=hashes[1],
     )
 
 
