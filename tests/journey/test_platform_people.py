@@ -63,6 +63,31 @@ def test_a_key_for_the_platform_is_made_on_purpose(platform: LocalPlatform) -> N
     assert run_cli(platform, "key", "create", "--scope", "tenants:read").returncode == 2
 
 
+def test_somebody_is_signed_out_and_a_lost_passkey_forgotten(platform: LocalPlatform) -> None:
+    made = told(platform, "person", "create", "eve@example.com")
+    assert told(platform, "person", "sign-out", "eve@example.com") == {"person": "eve@example.com", "signed_out": True}
+    assert told(platform, "person", "forget-passkeys", made["id"]) == {"person": made["id"], "passkeys": 0}
+    assert run_cli(platform, "person", "sign-out", "nobody@example.com").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["member", "invite", "bob@example.com", "-t", "firm", "--role", "king"],
+        ["member", "set", "bob@example.com", "-t", "firm", "--state", "asleep"],
+        ["person", "set", "ada@example.com", "--platform-role", "king"],
+        ["person", "set", "ada@example.com", "--state", "asleep"],
+        ["audit", "list", "--store", "drawer"],
+        ["tenant", "set", "firm", "--until", "2030-01-31"],
+        ["tenant", "set", "firm", "--name", "Other", "--tier", "team", "--until", "tomorrow"],
+        ["tenant", "create", "other", "--trial", "--tier", "team"],
+    ],
+)
+def test_what_is_no_such_word_is_wrong_use_and_changes_nothing(platform: LocalPlatform, words: list[str]) -> None:
+    assert run_cli(platform, *words).returncode == 2
+    assert told(platform, "tenant", "show", "firm")["name"] == "firm"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from freehold.cli.calling import api, of_tenant
-from freehold.cli.options import AnyTenant, JsonOption, LimitOption
+from freehold.cli.options import AnyTenant, JsonOption, LimitOption, StoreName
 from freehold.cli.showing import note, show, table
 from freehold.core.errors import Invalid
 
 app = typer.Typer()
 
-StoreOption = Annotated[str | None, typer.Option(help="Only of this store: database or gateway.")]
+StoreOption = Annotated[StoreName | None, typer.Option(help="Only of this store.")]
 Sinces = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 KEY_DIGITS = 64
 

@@ -1,17 +1,17 @@
 """`freehold member`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from freehold.cli.calling import api, of_tenant
-from freehold.cli.options import JsonOption, TenantOption
+from freehold.cli.options import JsonOption, RoleName, TenantOption
 from freehold.cli.showing import note, show, table
 
 app = typer.Typer()
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member, by id or address.")]
-RoleOption = Annotated[str, typer.Option(help="owner, admin, member or viewer.")]
+RoleOption = Annotated[RoleName, typer.Option(help="What they may do.")]
 
 
 @app.command("invite")
@@ -48,8 +48,8 @@ def list_members(tenant: TenantOption, as_json: JsonOption = False) -> None:
 def set_member(
     member: MemberArgument,
     tenant: TenantOption,
-    role: Annotated[str | None, typer.Option(help="owner, admin, member or viewer.")] = None,
-    state: Annotated[str | None, typer.Option(help="active or suspended.")] = None,
+    role: Annotated[RoleName | None, typer.Option(help="What they may do.")] = None,
+    state: Annotated[Literal["active", "suspended"] | None, typer.Option(help="Whether they may do it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what MEMBER is; it holds from their next request on."""

@@ -1,8 +1,11 @@
 """Options that many commands share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+RoleName = Literal["owner", "admin", "member", "viewer"]
+StoreName = Literal["database", "gateway"]
 
 TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant, by slug or id.")]
 AnyTenant = Annotated[str | None, typer.Option("--tenant", "-t", help="The tenant; without it: all of the platform.")]

@@ -1,6 +1,6 @@
 """`freehold person`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -13,13 +13,14 @@ app = typer.Typer()
 
 PersonArgument = Annotated[str, typer.Argument(metavar="PERSON", help="The person, by id or address.")]
 NOTHING = "none"
+PlatformRole = Literal["operator", "auditor"]
 
 
 @app.command("create")
 def create_person(
     email: str,
     name: Annotated[str, typer.Option(help="What they are called.")] = "",
-    platform_role: Annotated[str | None, typer.Option(help="operator or auditor; most people are neither.")] = None,
+    platform_role: Annotated[PlatformRole | None, typer.Option(help="Most people are neither.")] = None,
     allowance: Annotated[int, typer.Option(help="How many tenants they may create and own.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,9 +46,13 @@ def show_person(person: PersonArgument, as_json: JsonOption = False) -> None:
 def set_person(
     person: PersonArgument,
     name: Annotated[str | None, typer.Option(help="What they are called.")] = None,
-    platform_role: Annotated[str | None, typer.Option(help="operator, auditor or none.")] = None,
+    platform_role: Annotated[
+        Literal["operator", "auditor", "none"] | None, typer.Option(help="What they are to the platform.")
+    ] = None,
     allowance: Annotated[int | None, typer.Option(help="How many tenants they may create and own.")] = None,
-    state: Annotated[str | None, typer.Option(help="active, or closed: signed out everywhere.")] = None,
+    state: Annotated[
+        Literal["active", "closed"] | None, typer.Option(help="Closed: signed out everywhere, and not let in.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what PERSON is to the platform."""
@@ -59,6 +64,20 @@ def set_person(
         body["platform_role"] = None
     changed = api().patch(_at(person), body)
     show(changed, as_json=as_json, line="{email} is {state}")
+
+
+@app.command("sign-out")
+def sign_person_out(person: PersonArgument, as_json: JsonOption = False) -> None:
+    """End all sessions of PERSON, and what is open in them."""
+    api().delete(f"{_at(person)}/sessions")
+    show({"person": person, "signed_out": True}, as_json=as_json, line="{person} is signed out everywhere")
+
+
+@app.command("forget-passkeys")
+def forget_passkeys(person: PersonArgument, as_json: JsonOption = False) -> None:
+    """Forget all passkeys of PERSON, who lost them."""
+    api().delete(f"{_at(person)}/passkeys")
+    show({"person": person, "passkeys": 0}, as_json=as_json, line="{person} has no passkey any more")
 
 
 def _at(person: str) -> str:

@@ -29,6 +29,8 @@ def create_tenant(
     as_json: JsonOption = False,
 ) -> None:
     """Create the tenant SLUG and deploy it."""
+    if trial and tier:
+        raise typer.BadParameter("A trial has a tier of its own: say --trial or --tier.")
     stated = {"name": name, "tier": tier, "time_zone": time_zone, "language": language, "trial": trial}
     body = {"slug": slug, "draft": draft} | {field: value for field, value in stated.items() if value}
     show(api().post("tenants", body), as_json=as_json, line="{slug} is there as {id} ({state})")
@@ -106,11 +108,14 @@ def set_tenant(
     """Change what TENANT is."""
     stated = {"name": name, "time_zone": time_zone, "language": language}
     changes = {field: value for field, value in stated.items() if value is not None}
+    if until is not None and tier is None:
+        raise typer.BadParameter("Say which tier ends then: --tier NAME.")
     if tier is None and not changes:
         raise typer.BadParameter("Say what to change, such as --tier NAME.")
+    ending = _until(until)
     changed = api().patch(of_tenant(tenant), changes) if changes else {}
     if tier is not None:
-        changed = api().put(of_tenant(tenant, "tier"), {"tier": tier} | _until(until))
+        changed = api().put(of_tenant(tenant, "tier"), {"tier": tier} | ending)
     show(changed, as_json=as_json, line="{slug} has the tier {tier}" if tier else "{slug} is changed")
 
 
