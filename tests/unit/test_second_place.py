@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from freehold.app.second_place import looked_at
+from freehold.app.users import User
 from freehold.audit.canonical import canonical
 from freehold.audit.heads import FILE
 
@@ -17,6 +18,17 @@ def test_no_second_place_is_said_and_is_no_illness() -> None:
 def test_a_folder_that_is_not_there_is_an_illness(tmp_path: Path) -> None:
     assert looked_at(str(tmp_path / "nowhere"))[0] is False
     assert looked_at("mailto:a@example.org") == (True, "signed heads are mailed to a@example.org", "")
+
+
+def test_a_folder_that_the_gateways_user_cannot_write_is_an_illness(tmp_path: Path) -> None:
+    """Root may write anywhere, and is not who writes there."""
+    mine = tmp_path.stat().st_uid
+    tmp_path.chmod(0o755)
+    assert looked_at(str(tmp_path), User(uid=mine, gid=64_200))[0]
+    ok, _, remedy = looked_at(str(tmp_path), User(uid=mine + 1, gid=64_200))
+    assert (ok, f"user {mine + 1}" in remedy) == (False, True)
+    tmp_path.chmod(0o757)
+    assert looked_at(str(tmp_path), User(uid=mine + 1, gid=64_200))[0]
 
 
 def test_what_was_written_last_is_told(tmp_path: Path) -> None:
