@@ -203,6 +203,8 @@ def test_lowering_a_tier_destroys_nothing_and_allows_nothing_new(api: TestClient
 
 def test_a_trial_ends_by_itself_and_leaves_everything_readable(web: Web) -> None:
     with client(web) as api:
+        both = api.post("/api/v1/tenants", json={"slug": "acme", "trial": True, "tier": "team"})
+        assert refused(both) == (422, "trial_has_tier")
         begun = api.post("/api/v1/tenants", json={"slug": "acme", "trial": True}).json()
         assert (begun["tier"], begun["tier_source"]) == ("pro", "trial")
         assert begun["tier_until"] == moment(web.clock.now() + timedelta(days=14))

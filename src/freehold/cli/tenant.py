@@ -78,7 +78,7 @@ def purge_tenant(tenant: str, confirm: ConfirmOption, as_json: JsonOption = Fals
 def list_receipts(limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """List what became of deleted tenants."""
     found = api().items("receipts", limit=limit)
-    table(found, "slug", "tenant", "deleted_at", "purged_at", "files", "bytes", as_json=as_json)
+    table(found, "slug", "tenant", "deleted_at", "purged_at", "workspaces", "files", "bytes", as_json=as_json)
 
 
 @app.command("list")

@@ -176,7 +176,7 @@ class Members:
         query = select(member_table).where(self._ours, member_table.c.id == member)
         row = self._connection.execute(query).mappings().first()
         if row is None:
-            raise NotFound("There is no such member.")
+            raise NotFound("There is no such member.", remedy="`freehold member list` shows the tenant's members.")
         return Member(**fields(row))
 
     def of_person(self, person: str) -> Member | None:
@@ -213,7 +213,8 @@ class Invitations:
         query = select(invitation_table).where(self._ours, invitation_table.c.id == invitation)
         row = self._connection.execute(query).mappings().first()
         if row is None:
-            raise NotFound("There is no such invitation.")
+            remedy = "`freehold member invitations` shows those there are."
+            raise NotFound("There is no such invitation.", remedy=remedy)
         return Invitation(**fields(row))
 
     def all(self) -> list[Invitation]:

@@ -112,10 +112,10 @@ def caller_of(key: Key) -> Caller:
 
 def _nobody() -> Denied:
     return Denied(
-        "This needs a key.",
+        "This needs a key, or somebody who is signed in.",
         code="no_key",
         status=UNAUTHENTICATED,
-        remedy="Send it as: Authorization: Bearer <key>. An operator makes one with: freehold key create",
+        remedy="Send a key as: Authorization: Bearer <key> (made with: freehold key create). People sign in at /sign-in.",
     )
 
 

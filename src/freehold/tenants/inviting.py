@@ -117,7 +117,7 @@ def revoke(scope: Scope, invitation: str, *, by: Caller, seal: Seal, clock: Cloc
     """Take an offer back and return it; one that is over stays as it is. Raises `Denied` (`role_out_of_reach`)."""
     found = scope.invitations.get(invitation)
     if not genuine(seal, found):
-        raise NotFound("There is no such invitation.")
+        raise NotFound("There is no such invitation.", remedy="`freehold member invitations` shows those there are.")
     members.require_reach(by, found.role, scope.tenant)
     return _end(scope, found, by=by.actor, seal=seal, at=clock.now()) if found.open(clock.now()) else found
 

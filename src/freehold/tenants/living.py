@@ -121,7 +121,7 @@ def confirmed(tenant: Tenant, typed: str) -> None:
         raise Invalid(
             "Nothing is destroyed unless the tenant's slug is typed.",
             code="not_confirmed",
-            remedy=f"Send confirm={tenant.slug} if this is the tenant you mean.",
+            remedy=f"Say confirm={tenant.slug} (--confirm {tenant.slug}) if this is the tenant you mean.",
         )
 
 

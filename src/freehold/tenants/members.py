@@ -229,7 +229,7 @@ def _person(scope: Scope, member: Member, *, seal: Seal) -> Person | None:
 
 
 def _missing() -> NotFound:
-    return NotFound("There is no such member.")
+    return NotFound("There is no such member.", remedy="`freehold member list` shows the tenant's members.")
 
 
 def _note(

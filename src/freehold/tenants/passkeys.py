@@ -81,7 +81,7 @@ def remove(
     known = of(platform.connection, person.id, seal=seal)
     found = next((one for one in known if one.id == passkey), None)
     if found is None:
-        raise NotFound("There is no such passkey.")
+        raise NotFound("There is no such passkey.", remedy="GET /api/v1/passkeys shows yours.")
     may_change(platform.connection, person.id, strong=strong, seal=seal)
     if needed and len(known) == 1:
         raise Conflict(

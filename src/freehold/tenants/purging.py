@@ -49,7 +49,7 @@ def begin(platform: Platform, tenant: str, *, by: str, clock: Clock) -> Receipt:
         raise Conflict(
             "Only a deleted tenant is destroyed.",
             code="not_deleted",
-            remedy="Delete it first: freehold tenant delete TENANT",
+            remedy="Delete it first: freehold tenant delete TENANT --confirm SLUG",
         )
     if found.purge_at is None or found.purge_at > now:
         raise Conflict(

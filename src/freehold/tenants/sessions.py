@@ -118,7 +118,7 @@ def of(platform: Platform, person: str, *, seal: Seal, at: datetime) -> list[Ses
 def end(platform: Platform, person: str, session: str, *, by: str, clock: Clock) -> list[str]:
     """End one session of a person for good and return its id; raise `NotFound` where they have no such."""
     if session not in {one.id for one in platform.sessions.of(person)}:
-        raise NotFound("There is no such session.")
+        raise NotFound("There is no such session.", remedy="GET /api/v1/sessions shows yours.")
     return _end(platform, person, [session], by=by, clock=clock)
 
 

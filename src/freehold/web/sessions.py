@@ -141,7 +141,7 @@ def whom(platform: Platform, name: str, state: State) -> Person:
     """Return the person with this id or address; raise `NotFound` where there is none."""
     found = platform.people.by_email(normal(name)) if "@" in name else platform.people.find(name)
     if found is None or not genuine(state.seal, found):
-        raise NotFound("There is no such person.")
+        raise NotFound("There is no such person.", remedy="`freehold person list` shows everybody.")
     return found
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from freehold.audit.canonical import digest
-from freehold.core.errors import Denied, Unavailable
+from freehold.core.errors import Denied, Invalid, Unavailable
 from freehold.core.tenants import Caller, Tenant, TenantEvent
 from freehold.runs.pausing import OnEach, cancel_all, pause_all, unpause_all
 from freehold.store.outbox import Idempotency
@@ -217,6 +217,10 @@ def _terms(state: State, platform: Platform, caller: Caller, body: NewTenant) ->
             "Which tier a new tenant has is not yours to say.",
             code="missing_scope",
             remedy="Leave the tier out, or ask an operator to give another one afterwards.",
+        )
+    if body.tier and body.trial:
+        raise Invalid(
+            "A trial has a tier of its own.", code="trial_has_tier", remedy="Leave the tier out, or make it no trial."
         )
     default = body.tier or state.settings.default_tier
     return terms(platform, default=default, on_trial=body.trial, at=state.clock.now())
