@@ -1,6 +1,5 @@
 """A full disk: new work is refused, accepted work ends, and everything heals when there is room again."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,37 +8,17 @@ import pytest
 
 from freehold.core.errors import Exhausted
 from freehold.testing.platform import LocalPlatform
+from tests.disks import fill, small
 from tests.platforms import Desk, told
 
 pytestmark = pytest.mark.root
-
-SIZE = "48m"
-BLOCK = bytes(1 << 16)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system that is soon full."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "tmpfs", str(folder)], check=True)
-    try:
+    with small(tmp_path / "small", size="48m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave not one block free, and return the file that took them all."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (len(BLOCK), 4096, 512):
-            try:
-                while file.write(BLOCK[:size]):
-                    pass
-            except OSError:
-                continue
-    return filler
 
 
 def say_much(desk: Desk) -> None:
