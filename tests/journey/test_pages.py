@@ -63,6 +63,15 @@ def test_a_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(anybody:
     assert told.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("email", ["", "bad"])
+def test_no_attribute_of_a_field_touches_the_one_before(anybody: TestClient, email: str) -> None:
+    """Browsers forgive it; what checks pages does not."""
+    told = anybody.post("/sign-in", data={"email": email}) if email else anybody.get("/sign-in")
+    [field] = re.findall(r'<input id="email"[^>]*>', told.text)
+    assert re.search(r'="[^"]*"[a-z]', field) is None
+    assert "autofocus" in field
+
+
 def test_a_file_is_kept_for_good_under_the_name_of_its_content(anybody: TestClient) -> None:
     [address] = re.findall(r'href="(/static/style-[^"]+)"', anybody.get("/nowhere").text)
     told = anybody.get(address)
