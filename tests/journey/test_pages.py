@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from freehold.web.pages.static import assets
-from tests.webs import Web, client, made
+from tests.webs import ADDRESS, Web, client, made
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -66,7 +66,8 @@ def test_a_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(anybody:
 @pytest.mark.parametrize("email", ["", "bad"])
 def test_no_attribute_of_a_field_touches_the_one_before(anybody: TestClient, email: str) -> None:
     """Browsers forgive it; what checks pages does not."""
-    told = anybody.post("/sign-in", data={"email": email}) if email else anybody.get("/sign-in")
+    ours = {"Origin": f"http://{ADDRESS}"}
+    told = anybody.post("/sign-in", data={"email": email}, headers=ours) if email else anybody.get("/sign-in")
     [field] = re.findall(r'<input id="email"[^>]*>', told.text)
     assert re.search(r'="[^"]*"[a-z]', field) is None
     assert "autofocus" in field
