@@ -160,14 +160,21 @@ def digest(value: Any) -> str:
 
 
 def read_line(line: str) -> Object:
-    """Return the object on a line; raise `Bad` unless it stands there in its one spelling."""
+    """Return the object on a line; raise `Bad` where there is none, or more than one reading of it."""
     try:
-        found = json.loads(line)
-        if not isinstance(found, dict) or canonical(found) != line:
-            raise Bad
-        line.encode()
+        found = json.loads(line, object_pairs_hook=_once)
+        canonical(found).encode()
     except (ValueError, RecursionError, TypeError):
         raise Bad from None
+    if not isinstance(found, dict):
+        raise Bad
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Object:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Bad  # a name stands there twice: another reader would take the other value
     return found
 
 
@@ -211,7 +218,9 @@ class Anchors:
             if not line.strip() or line == before:
                 continue  # written twice: a crash fell between writing and remembering
             try:
-                self._take(read_line(line), line, before)
+                found = read_line(line)
+                line = canonical(found)  # as it was signed, however it was copied
+                self._take(found, line, before)
             except (Bad, KeyError, TypeError, ValueError):
                 self.faults.append(
                     (self.last["number"] + 1 if self.last else n, None, "it is no anchor as it was written")

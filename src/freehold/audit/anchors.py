@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, final
 
+from freehold.audit.canonical import canonical
 from freehold.audit.chain import Chain
 from freehold.audit.heads import ANCHOR, are_ends, are_faults, first, is_signed, line_mark
 from freehold.audit.lines import read_line
@@ -57,7 +58,9 @@ class Anchors:
             if not line.strip() or line == before:
                 continue  # written twice: a crash fell between writing and remembering
             try:
-                self._take(read_line(line), line, before)
+                found = read_line(line)
+                line = canonical(found).decode()
+                self._take(found, line, before)
             except (Invalid, KeyError, TypeError, ValueError):
                 number = self.last["number"] + 1 if self.last else n
                 self.faults.append(AnchorFault(number, None, "it is no anchor as it was written"))
