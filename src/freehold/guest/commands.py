@@ -58,7 +58,7 @@ class Command(Task):
         self._loop, self._channel, self._step = loop, channel, step
         self._left = int(ask["cap"])
         self._printed = self._passed = 0
-        self._timed_out = False
+        self._timed_out = self._given_up = False
         self._kept: dict[int, bytes] = {frames.DATA: b"", frames.ERR: b""}
         self._input = b""
         self._input_fd, self._closing = -1, False
@@ -153,7 +153,8 @@ class Command(Task):
         self._feed()
 
     def cancel(self) -> None:
-        """Kill it, with its whole tree."""
+        """Kill it, with its whole tree: nobody waits for it any more, and whoever asks again is told it broke off."""
+        self._given_up = True
         kill_tree(self._loop, self.pid)
 
     def expire(self) -> None:
@@ -209,6 +210,7 @@ class Command(Task):
             "ms": int((time.monotonic() - self._began) * 1000),
         }
         if self._step is not None:
-            self._step.store(outcome, self._kept[frames.DATA], self._kept[frames.ERR])
+            if not self._given_up:
+                self._step.store(outcome, self._kept[frames.DATA], self._kept[frames.ERR])
             self._step.close()
         self._loop.done(self._channel, outcome)

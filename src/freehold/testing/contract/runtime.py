@@ -145,6 +145,18 @@ class RuntimeContract(WorkspaceContract):
         assert (await guest.run(["sh", "-c", "echo x >> begun"], key="k")).interrupted
         assert await guest.read_file("begun") == b"x\n"
 
+    async def test_a_command_that_was_given_up_is_told_as_interrupted(self, runtime: RuntimeDriver) -> None:
+        guest = await runtime.wake(spec())
+        running = asyncio.create_task(guest.run(["sh", "-c", "echo x >> begun; sleep 987"], key="k"))
+        await self._when_there(guest, "begun")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await guest.run(["true"])  # by its answer the one before it is over
+        again = await (await runtime.wake(spec("sbx_2"))).run(["sh", "-c", "echo x >> begun"], key="k")
+        assert again.interrupted
+        assert await guest.read_file("begun") == b"x\n"
+
     async def test_a_stream_carries_bytes_both_ways(self, guest: Guest) -> None:
         stream = await guest.stream(["cat"])
         data = bytes(range(256)) * 8192
