@@ -63,6 +63,7 @@ class FakeGateway:
     published: list[str] = field(default_factory=list)
     paused: dict[str | None, str] = field(default_factory=dict)
     """By whom the effects of a tenant (none: of all) are paused."""
+    on_hold: set[str] = field(default_factory=set)
     erased: list[str] = field(default_factory=list)
     signed: bool = True
     signing: SigningKey = field(default_factory=SigningKey.generate)
@@ -166,6 +167,12 @@ class FakeGateway:
         else:
             self.paused.pop(tenant, None)
         return await self.switches(tenant)
+
+    async def hold(self, tenant: str, *, held: bool, by: str) -> None:
+        (self.on_hold.add if held else self.on_hold.discard)(tenant)
+
+    async def held(self) -> list[str]:
+        return sorted(self.on_hold)
 
     async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
         if tenant not in self.erased:

@@ -240,6 +240,14 @@ class WebGateway(Line):
         """Pause the effects of a tenant (none: of all) or let them go on; in force when this returns."""
         return dict(await self.ask("switches/effects", {"tenant": tenant, "paused": paused, "by": by}))
 
+    async def hold(self, tenant: str, *, held: bool, by: str) -> None:
+        """Let a tenant that is not active have no effect, or let it have effects again; in force when this returns."""
+        await self.ask("tenants/hold", {"tenant": tenant, "held": held, "by": by})
+
+    async def held(self) -> list[str]:
+        """Return the tenants that are held."""
+        return list(await self.ask("tenants/held", {}))
+
     async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
         """Destroy the tenant's keys and what is kept under them; return when (`at`) and how many `rows`, by table."""
         return dict(await self.ask("tenants/erase", {"tenant": tenant, "by": by}))

@@ -132,6 +132,13 @@ class SwitchRequest(TenantRequest, kw_only=True):
     by: str
 
 
+class HoldRequest(TenantRequest, kw_only=True):
+    """A tenant that became active, or is so no longer."""
+
+    held: bool
+    by: str
+
+
 class EraseRequest(msgspec.Struct, kw_only=True):
     """A tenant whose key is to be destroyed, with all that is kept under it."""
 

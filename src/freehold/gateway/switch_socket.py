@@ -22,6 +22,8 @@ class Switches:
         return {
             "switches/show": route(asked.TenantRequest, self._show),
             "switches/effects": route(asked.SwitchRequest, self._effects),
+            "tenants/hold": route(asked.HoldRequest, self._hold),
+            "tenants/held": route(asked.Nothing, self._held),
             "tenants/erase": route(asked.EraseRequest, self._erase),
         }
 
@@ -33,6 +35,13 @@ class Switches:
         how: dict[str, Any] = {"tenant": request.tenant, "by": request.by, "paused": request.paused}
         await self._keep.write(lambda tx: switches.pause(tx, self._keep, **how))
         return await self._show(asked.TenantRequest(tenant=request.tenant))
+
+    async def _hold(self, request: asked.HoldRequest) -> None:
+        how: dict[str, Any] = {"tenant": request.tenant or "", "by": request.by, "held": request.held}
+        await self._keep.write(lambda tx: switches.hold(tx, self._keep, **how))
+
+    async def _held(self, _request: asked.Nothing) -> list[str]:
+        return await self._keep.read(switches.held)
 
     async def _erase(self, request: asked.EraseRequest) -> dict[str, Any]:
         gone = await self._keep.write(lambda tx: switches.erase(tx, self._keep, tenant=request.tenant, by=request.by))

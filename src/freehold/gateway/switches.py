@@ -1,5 +1,5 @@
 """
-Kill switches as the gateway keeps them: effects that are paused, tenants that were erased.
+Kill switches as the gateway keeps them: effects that are paused, tenants that are held or were erased.
 
 A switch is read in the transaction that writes an intent down, and is thrown through the same writer: once it is
 thrown, nothing begins. What had begun is finished, and counted for whoever threw it. The platform's own mail is no
@@ -23,8 +23,9 @@ ASK_AGAIN: Final = 30.0
 
 # Spelt once: putting a statement together costs more than running it, and every call passes here.
 _PAUSED: Final = (
-    select(switches.c.tenant)
-    .where(switches.c.tenant.in_((PLATFORM, bindparam("of_tenant"))), switches.c.effects_paused_at.is_not(None))
+    select(switches.c.tenant, switches.c.effects_paused_at)
+    .where(switches.c.tenant.in_((PLATFORM, bindparam("of_tenant"))))
+    .where(switches.c.effects_paused_at.is_not(None) | switches.c.held_at.is_not(None))
     .limit(1)
 )
 
@@ -33,15 +34,23 @@ def require_effects(tx: Tx, tenant: str) -> None:
     """Return if an effect of `tenant` may begin; raise `Unavailable` (`effects_paused`) while it may not."""
     if not tenant:
         return
-    paused = tx.execute(_PAUSED, {"of_tenant": tenant}).scalar()
-    if paused is not None:
-        whose = "of the whole platform" if paused == PLATFORM else "of this tenant"
+    paused = tx.execute(_PAUSED, {"of_tenant": tenant}).first()
+    if paused is None:
+        return
+    if paused.effects_paused_at is None:
         raise Unavailable(
-            f"All effects {whose} are paused.",
+            "The tenant is not active, so it has no effect.",
             code=EFFECTS_PAUSED,
             after=ASK_AGAIN,
-            remedy="They go on once somebody throws the switch back: freehold switch resume-effects",
+            remedy="It goes on once the tenant is resumed: freehold tenant resume TENANT",
         )
+    whose = "of the whole platform" if paused.tenant == PLATFORM else "of this tenant"
+    raise Unavailable(
+        f"All effects {whose} are paused.",
+        code=EFFECTS_PAUSED,
+        after=ASK_AGAIN,
+        remedy="They go on once somebody throws the switch back: freehold switch resume-effects",
+    )
 
 
 def pause(tx: Tx, keep: Keep, *, tenant: str | None, by: str, paused: bool) -> None:
@@ -62,6 +71,28 @@ def pause(tx: Tx, keep: Keep, *, tenant: str | None, by: str, paused: bool) -> N
         before=fingerprint(before),
         after=fingerprint(after),
     )
+
+
+def hold(tx: Tx, keep: Keep, *, tenant: str, by: str, held: bool) -> None:
+    """Let a tenant that is not active have no effect, whatever a worker asks for; or let it have effects again."""
+    if (_row(tx, tenant).get("held_at") is not None) == held:
+        return
+    _put(tx, tenant, held_at=keep.now() if held else None)
+    keep.note(
+        tx,
+        tenant,
+        actor=by,
+        action="effects.hold" if held else "effects.release",
+        subject=tenant,
+        before=fingerprint({"held": not held}),
+        after=fingerprint({"held": held}),
+    )
+
+
+def held(tx: Tx) -> list[str]:
+    """Return the tenants that are held and not yet erased."""
+    which = switches.c.held_at.is_not(None), switches.c.erased_at.is_(None)
+    return list(tx.execute(select(switches.c.tenant).where(*which)).scalars())
 
 
 def shown(tx: Tx, *, tenant: str | None) -> dict[str, Any]:

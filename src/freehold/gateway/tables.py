@@ -96,6 +96,7 @@ switches = _table(
     "switches",
     Column("effects_paused_at", Moment),
     Column("effects_paused_by", Text, nullable=False),
+    Column("held_at", Moment),  # suspended or deleted since then, as web says it
     Column("erased_at", Moment),  # no key is made for it from then on
     Column("erased", Json, nullable=False),  # rows that were destroyed, by table
     data_class="operation",

@@ -164,6 +164,11 @@ class Platform:
         )
         return [OutOfPlace(*row) for row in self.connection.execute(query.order_by(run_table.c.id).limit(limit))]
 
+    def standing_still(self) -> dict[str, bool]:
+        """Return of each tenant, by id, whether it was active and is so no longer."""
+        rows = self.connection.execute(select(tenant_table.c.id, tenant_table.c.state))
+        return {row.id: row.state in {TenantState.SUSPENDED, TenantState.DELETED} for row in rows}
+
     def newest_run(self) -> str:
         """Return the id of the run that was made last; empty where there is none."""
         return self.connection.execute(select(func.max(run_table.c.id))).scalar() or ""

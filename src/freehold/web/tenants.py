@@ -16,8 +16,9 @@ from freehold.store.threads import in_thread
 from freehold.tenants import living, provisioning
 from freehold.tenants.creating import create
 from freehold.tenants.tiers import Terms, terms
-from freehold.web.access import IdempotencyKey, InTenant, Operator, TheCaller, TheState
+from freehold.web.access import Here, IdempotencyKey, InTenant, Operator, TheCaller, TheState
 from freehold.web.arriving import nudge
+from freehold.web.holding import hold
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.state import State
 from freehold.web.text_keys import give_key
@@ -129,45 +130,35 @@ def deploy_tenant(at: InTenant, key: IdempotencyKey = "") -> TenantView:
 
 
 @router.post(f"{THE_TENANT}/suspend")
-def suspend_tenant(at: InTenant) -> TenantView:
+async def suspend_tenant(at: InTenant) -> TenantView:
     """Stop everything in the tenant and keep it: runs stand still where they are, channels are closed."""
-    state = at.state
-    with state.store.write() as platform:
-        suspended = _live(state, platform, at.tenant.id, TenantEvent.SUSPEND, at.caller)
-    pause_all(at.tenancy, state.engine, clock=state.clock, each=_stop(state))
-    nudge(state)
+    suspended = await in_thread(_moved, at, TenantEvent.SUSPEND)
+    await hold(at.state, at.tenant.id, held=True, by=at.caller.actor)
+    await in_thread(pause_all, at.tenancy, at.state.engine, clock=at.state.clock, each=_stop(at.state))
+    nudge(at.state)
     return TenantView.of(suspended)
 
 
 @router.post(f"{THE_TENANT}/resume")
-def resume_tenant(at: InTenant) -> TenantView:
+async def resume_tenant(at: InTenant) -> TenantView:
     """Let everything in a suspended tenant go on where it was."""
-    state = at.state
-    with state.store.write() as platform:
-        resumed = _live(state, platform, at.tenant.id, TenantEvent.RESUME, at.caller)
-    unpause_all(at.tenancy, state.engine, clock=state.clock)
-    nudge(state)
+    resumed = await in_thread(_moved, at, TenantEvent.RESUME)
+    await hold(at.state, at.tenant.id, held=False, by=at.caller.actor)
+    await in_thread(unpause_all, at.tenancy, at.state.engine, clock=at.state.clock)
+    nudge(at.state)
     return TenantView.of(resumed)
 
 
 @router.delete(THE_TENANT)
-def delete_tenant(
+async def delete_tenant(
     at: InTenant,
     confirm: Annotated[str, Query(max_length=80, description="The tenant's slug, typed by whoever means it.")] = "",
 ) -> TenantView:
     """Delete the tenant: its runs end, its keys open nothing; it is destroyed when its retention time is over."""
     state, by = at.state, at.caller.actor
-    with state.store.write() as platform:
-        deleted = living.delete(
-            platform,
-            at.tenant.id,
-            confirm=confirm,
-            days=state.settings.tenant_retention_days,
-            by=by,
-            seal=state.seal,
-            clock=state.clock,
-        )
-    cancel_all(at.tenancy, state.engine, by=by, clock=state.clock, each=_stop(state))
+    deleted = await in_thread(_deleted, at, confirm)
+    await hold(state, deleted.id, held=True, by=by)
+    await in_thread(cancel_all, at.tenancy, state.engine, by=by, clock=state.clock, each=_stop(state))
     state.streams.end(tenant=deleted.id)
     nudge(state)
     return TenantView.of(deleted)
@@ -179,6 +170,25 @@ def restore_tenant(at: InTenant) -> TenantView:
     with at.state.store.write() as platform:
         restored = living.restore(platform, at.tenant.id, by=at.caller.actor, clock=at.state.clock)
     return TenantView.of(restored)
+
+
+def _moved(at: Here, event: TenantEvent) -> Tenant:
+    with at.state.store.write() as platform:
+        return _live(at.state, platform, at.tenant.id, event, at.caller)
+
+
+def _deleted(at: Here, confirm: str) -> Tenant:
+    state = at.state
+    with state.store.write() as platform:
+        return living.delete(
+            platform,
+            at.tenant.id,
+            confirm=confirm,
+            days=state.settings.tenant_retention_days,
+            by=at.caller.actor,
+            seal=state.seal,
+            clock=state.clock,
+        )
 
 
 def _create(state: State, caller: Caller, body: NewTenant, key: str) -> Tenant:

@@ -182,6 +182,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("effects_paused_at", sa.BigInteger(), nullable=True),
         sa.Column("effects_paused_by", sa.Text(), nullable=False),
+        sa.Column("held_at", sa.BigInteger(), nullable=True),
         sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.Column("erased", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant"),

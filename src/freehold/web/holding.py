@@ -1,0 +1,54 @@
+"""
+Tenants that are not active, held at the gateway too.
+
+A suspended tenant's runs are stopped by its rows, which workers read. A worker that has not looked yet, or does not
+look, is stopped by the gateway: it is told before the call returns. What could not be told it is made up for.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from freehold.core.errors import FreeholdError, Unavailable
+from freehold.store.threads import in_thread
+from freehold.web.state import State
+
+log = logging.getLogger(__name__)
+
+EVERY: Final = 2.0
+"""Seconds between two looks."""
+BY_ITSELF: Final = "platform"
+
+
+async def hold(state: State, tenant: str, *, held: bool, by: str) -> None:
+    """Tell the gateway that a tenant is active no longer, or again; one that is away is told once it is back."""
+    try:
+        await state.gateway.hold(tenant, held=held, by=by)
+    except Unavailable as error:
+        log.warning("The gateway could not be told of %s, and is told later: %s", tenant, error.message)
+
+
+async def keep_held(state: State) -> None:
+    """Hold whoever is not active, and nobody else; for as long as web lives."""
+    while True:
+        try:
+            await hold_all(state)
+        except FreeholdError as error:
+            log.debug("The gateway could not be asked whom it holds: %s", error.message)
+        except Exception:
+            log.exception("Holding tenants at the gateway broke; it is tried again.")
+        await asyncio.sleep(EVERY)
+
+
+async def hold_all(state: State) -> None:
+    """Bring the gateway to hold just the tenants that stand still."""
+    known = set(await state.gateway.held())
+    for tenant, still in (await in_thread(_standing, state)).items():
+        # Looked at once more: it may have moved on since.
+        if still != (tenant in known) and (await in_thread(_standing, state)).get(tenant) == still:
+            await state.gateway.hold(tenant, held=still, by=BY_ITSELF)
+
+
+def _standing(state: State) -> dict[str, bool]:
+    with state.store.read() as platform:
+        return platform.standing_still()
