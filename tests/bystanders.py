@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,7 @@ class FakeGateway:
     paused: dict[str | None, str] = field(default_factory=dict)
     """By whom the effects of a tenant (none: of all) are paused."""
     on_hold: set[str] = field(default_factory=set)
+    retired: list[tuple[str, str]] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
     signed: bool = True
     signing: SigningKey = field(default_factory=SigningKey.generate)
@@ -170,6 +171,9 @@ class FakeGateway:
 
     async def hold(self, tenant: str, *, held: bool, by: str) -> None:
         (self.on_hold.add if held else self.on_hold.discard)(tenant)
+
+    async def retire(self, tenant: str, runs: Sequence[str]) -> None:
+        self.retired += [(tenant, run) for run in runs]
 
     async def held(self) -> list[str]:
         return sorted(self.on_hold)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.core.effects import EffectState
-from freehold.core.errors import FreeholdError, Unavailable
+from freehold.core.errors import Conflict, FreeholdError, Unavailable
 from freehold.core.runs import RunEvent
 from freehold.core.tenants import TenantEvent
 from freehold.tenants import living
@@ -133,3 +133,20 @@ async def test_a_tenant_is_suspended_though_the_gateway_is_away(
         await hold_all(web.state)
         with pytest.raises(FreeholdError):
             await asked(kit, whose, 1)
+
+
+@pytest.mark.parametrize("how", ["runs/{run}/cancel", "switches/cancel-runs"])
+@pytest.mark.parametrize("began", [True, False])
+async def test_a_run_has_no_effect_once_it_was_cancelled(tmp_path: Path, how: str, *, began: bool) -> None:
+    async with house(tmp_path) as (web, kit, asking):
+        whose, other = await underway(web, asking), await underway(web, asking)
+        if began:
+            assert await asked(kit, whose, 1) is EffectState.OPEN
+        assert (await asking.post(f"{ACME}/{how.format(run=whose['run'])}")).status_code == 200
+        with pytest.raises(Conflict) as refused:
+            await asked(kit, whose, 2)
+        assert refused.value.code == "stale_epoch"
+        with pytest.raises(Conflict):
+            await kit.worker.chat(work(**whose), key=f"{whose['run']}/2/1/0", model="rehearsal", body=said("hello"))
+        if "{run}" in how:
+            assert await asked(kit, other, 1) is EffectState.OPEN

@@ -244,6 +244,10 @@ class WebGateway(Line):
         """Let a tenant that is not active have no effect, or let it have effects again; in force when this returns."""
         await self.ask("tenants/hold", {"tenant": tenant, "held": held, "by": by})
 
+    async def retire(self, tenant: str, runs: Sequence[str]) -> None:
+        """Let runs that were cancelled have no effect any more, whatever a worker asks for."""
+        await self.ask("runs/retire", {"tenant": tenant, "runs": list(runs)})
+
     async def held(self) -> list[str]:
         """Return the tenants that are held."""
         return list(await self.ask("tenants/held", {}))

@@ -7,6 +7,7 @@ record are one transaction; the outcome with all of its own is a second.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +23,8 @@ from freehold.gateway.tables import effects, epochs
 
 ARGUMENTS: Final = "effect.arguments"
 OUTCOME: Final = "effect.outcome"
+OVER: Final = (1 << 31) - 1
+"""The epoch of a run that is over: nobody who worked on it is as new."""
 CHAT: Final = "chat"
 """The operation of every model call."""
 
@@ -71,6 +74,15 @@ def take_epoch(tx: Tx, *, tenant: str, run: str, epoch: int) -> None:
         raise Conflict(
             "Another worker has taken this run over.", code="stale_epoch", remedy="Stop working on this segment."
         )
+
+
+def retire(tx: Tx, *, tenant: str, runs: Sequence[str]) -> None:
+    """Let runs that are over have no effect from now on, whoever asks for it and whatever epoch they state."""
+    here = epochs.c.tenant == tenant, epochs.c.run.in_(runs)
+    known = set(tx.execute(select(epochs.c.run).where(*here)).scalars())
+    tx.execute(update(epochs).where(*here).values(epoch=OVER))
+    if fresh := [{"tenant": tenant, "run": run, "epoch": OVER} for run in dict.fromkeys(runs) if run not in known]:
+        tx.execute(insert(epochs), fresh)
 
 
 def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:

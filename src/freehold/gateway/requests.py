@@ -139,6 +139,13 @@ class HoldRequest(TenantRequest, kw_only=True):
     by: str
 
 
+class RetireRequest(msgspec.Struct, kw_only=True):
+    """Runs of a tenant that were cancelled."""
+
+    tenant: str
+    runs: list[str]
+
+
 class EraseRequest(msgspec.Struct, kw_only=True):
     """A tenant whose key is to be destroyed, with all that is kept under it."""
 

@@ -2,8 +2,8 @@
 
 from typing import Any, final
 
+from freehold.gateway import ledger, switches
 from freehold.gateway import requests as asked
-from freehold.gateway import switches
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.flights import Flights
 from freehold.gateway.keeping import Keep
@@ -24,6 +24,7 @@ class Switches:
             "switches/effects": route(asked.SwitchRequest, self._effects),
             "tenants/hold": route(asked.HoldRequest, self._hold),
             "tenants/held": route(asked.Nothing, self._held),
+            "runs/retire": route(asked.RetireRequest, self._retire),
             "tenants/erase": route(asked.EraseRequest, self._erase),
         }
 
@@ -42,6 +43,9 @@ class Switches:
 
     async def _held(self, _request: asked.Nothing) -> list[str]:
         return await self._keep.read(switches.held)
+
+    async def _retire(self, request: asked.RetireRequest) -> None:
+        await self._keep.write(lambda tx: ledger.retire(tx, tenant=request.tenant, runs=request.runs))
 
     async def _erase(self, request: asked.EraseRequest) -> dict[str, Any]:
         gone = await self._keep.write(lambda tx: switches.erase(tx, self._keep, tenant=request.tenant, by=request.by))

@@ -1,5 +1,7 @@
 """Cancelling a run: it is over at once, whatever its worker still does; the worker is told by a nudge."""
 
+from collections.abc import Iterable
+
 from freehold.audit.database import note
 from freehold.core.clock import Clock
 from freehold.core.runs import FINAL, Run, RunEvent
@@ -31,3 +33,14 @@ def cancel(scope: Scope, engine: Engine, *, run: str, by: str, clock: Clock) -> 
         run=run,
     )
     return cancelled
+
+
+def family(scope: Scope, runs: Iterable[str]) -> list[str]:
+    """Return these runs and all they delegated, at any depth, each once."""
+    found = dict.fromkeys(runs)
+    ahead = list(found)
+    while ahead:
+        children = [child.id for child in scope.runs.children(ahead.pop()) if child.id not in found]
+        found |= dict.fromkeys(children)
+        ahead += children
+    return list(found)

@@ -1,5 +1,5 @@
 """
-Tenants that are not active, held at the gateway too.
+Tenants that are not active, and runs that were cancelled, held at the gateway too.
 
 A suspended tenant's runs are stopped by its rows, which workers read. A worker that has not looked yet, or does not
 look, is stopped by the gateway: it is told before the call returns. What could not be told it is made up for.
@@ -7,6 +7,7 @@ look, is stopped by the gateway: it is told before the call returns. What could 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from freehold.core.errors import FreeholdError, Unavailable
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 EVERY: Final = 2.0
 """Seconds between two looks."""
+AT_ONCE: Final = 500
+"""Runs that the gateway is told of in one question."""
 BY_ITSELF: Final = "platform"
 
 
@@ -26,6 +29,19 @@ async def hold(state: State, tenant: str, *, held: bool, by: str) -> None:
         await state.gateway.hold(tenant, held=held, by=by)
     except Unavailable as error:
         log.warning("The gateway could not be told of %s, and is told later: %s", tenant, error.message)
+
+
+async def retire(state: State, tenant: str, runs: Sequence[str]) -> None:
+    """
+    Let the gateway carry out nothing more for runs that were cancelled, though their worker has not looked yet.
+
+    One that is away carries out nothing now, and workers have looked before it is back.
+    """
+    try:
+        for start in range(0, len(runs), AT_ONCE):
+            await state.gateway.retire(tenant, runs[start : start + AT_ONCE])
+    except Unavailable as error:
+        log.warning("The gateway could not be told what was cancelled: %s", error.message)
 
 
 async def keep_held(state: State) -> None:

@@ -12,7 +12,7 @@ from freehold.core.errors import Invalid
 from freehold.core.parts import Label, Origin, Part, Role
 from freehold.core.runs import FINAL, Run, RunState, Trigger
 from freehold.failpoints import reach
-from freehold.runs.cancelling import cancel
+from freehold.runs.cancelling import cancel, family
 from freehold.runs.signalling import signal
 from freehold.runs.starting import start
 from freehold.store.scope import Tenancy
@@ -21,6 +21,7 @@ from freehold.tenants.quotas import admit_message
 from freehold.web import events
 from freehold.web.access import Here, IdempotencyKey, InTenant
 from freehold.web.arriving import WEB, Traceparent, nudge
+from freehold.web.holding import retire
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.views import Asked, EventView, Listed, RunView, StepView
 from freehold.web.waiting import Prefer, seconds, until_rest
@@ -134,12 +135,10 @@ def list_steps(at: InTenant, run: RunId) -> Listed[StepView]:
 
 
 @router.post("/{run}/cancel")
-def cancel_run(at: InTenant, run: RunId) -> RunView:
+async def cancel_run(at: InTenant, run: RunId) -> RunView:
     """Cancel the run and what it delegated; cancelling what is over already changes nothing."""
-    with at.tenancy.write() as scope:
-        cancelled = cancel(scope, at.state.engine, run=run, by=at.caller.actor, clock=at.state.clock)
-    at.state.worker.send({"cancel": cancelled.id})
-    nudge(at.state)
+    cancelled, whole = await in_thread(_cancelled, at, run)
+    await retire(at.state, at.tenant.id, whole)
     return RunView.of(cancelled)
 
 
@@ -221,3 +220,14 @@ def _check(at: Here, body: NewRun) -> None:
 def _get(tenancy: Tenancy, run: str) -> Run:
     with tenancy.read() as scope:
         return scope.runs.get(run)
+
+
+def _cancelled(at: Here, run: str) -> tuple[Run, list[str]]:
+    """Cancel the run and return it, with the ids of itself and of all it delegated."""
+    with at.tenancy.write() as scope:
+        cancelled = cancel(scope, at.state.engine, run=run, by=at.caller.actor, clock=at.state.clock)
+        whole = family(scope, [cancelled.id])
+    for one in whole:
+        at.state.worker.send({"cancel": one})
+    nudge(at.state)
+    return cancelled, whole

@@ -8,11 +8,13 @@ from pydantic import BaseModel
 
 from freehold.audit.database import note
 from freehold.core.tenants import Caller
+from freehold.runs.cancelling import family
 from freehold.runs.pausing import cancel_all, wake_all
 from freehold.store.threads import in_thread
 from freehold.tenants.switches import Revoked, revoke_access
 from freehold.web.access import InTenant, Operator, TheState
 from freehold.web.arriving import nudge
+from freehold.web.holding import retire
 from freehold.web.state import State
 from freehold.web.views import Asked, Moment, told_moment
 
@@ -85,9 +87,9 @@ async def resume_effects(at: InTenant) -> SwitchesView:
 
 
 @router.post(f"{TENANTS}/cancel-runs")
-def cancel_runs(at: InTenant) -> CancelledView:
+async def cancel_runs(at: InTenant) -> CancelledView:
     """Cancel every run of the tenant that is not over."""
-    return _cancel(at.state, [at.tenant.id], at.caller, told=at.tenant.id)
+    return await _cancel(at.state, [at.tenant.id], at.caller, told=at.tenant.id)
 
 
 @router.post(f"{TENANTS}/revoke-access")
@@ -115,11 +117,9 @@ async def resume_all_effects(caller: Operator, state: TheState) -> SwitchesView:
 
 
 @router.post("/switches/cancel-runs")
-def cancel_all_runs(caller: Operator, state: TheState) -> CancelledView:
+async def cancel_all_runs(caller: Operator, state: TheState) -> CancelledView:
     """Cancel every run that is not over, of all tenants."""
-    with state.store.read() as platform:
-        busy = platform.busy_tenants()
-    return _cancel(state, busy, caller, told=None)
+    return await _cancel(state, await in_thread(_busy, state), caller, told=None)
 
 
 @router.post("/switches/revoke-access")
@@ -136,17 +136,34 @@ async def _effects(state: State, tenant: str | None, caller: Caller, *, paused: 
     return SwitchesView.of(shown)
 
 
-def _cancel(state: State, tenants: Iterable[str], caller: Caller, *, told: str | None) -> CancelledView:
-    cancelled = sum(
-        cancel_all(
-            state.store.tenant(tenant),
-            state.engine,
-            by=caller.actor,
-            clock=state.clock,
-            each=lambda run: state.worker.send({"cancel": run}),
-        )
-        for tenant in tenants
-    )
+async def _cancel(state: State, tenants: Iterable[str], caller: Caller, *, told: str | None) -> CancelledView:
+    cancelled = 0
+    for tenant in tenants:
+        runs = await in_thread(_cancel_of, state, tenant, caller)
+        await retire(state, tenant, runs)
+        cancelled += len(runs)
+    await in_thread(_note_cancelled, state, caller, told, cancelled)
+    nudge(state)
+    return CancelledView(cancelled=cancelled)
+
+
+def _busy(state: State) -> list[str]:
+    with state.store.read() as platform:
+        return platform.busy_tenants()
+
+
+def _cancel_of(state: State, tenant: str, caller: Caller) -> list[str]:
+    """Cancel the tenant's runs and return which those were, with all they delegated."""
+    tenancy, runs = state.store.tenant(tenant), list[str]()
+    cancel_all(tenancy, state.engine, by=caller.actor, clock=state.clock, each=runs.append)
+    with tenancy.read() as scope:
+        whole = family(scope, runs)
+    for run in whole:
+        state.worker.send({"cancel": run})
+    return whole
+
+
+def _note_cancelled(state: State, caller: Caller, told: str | None, cancelled: int) -> None:
     with state.store.write() as platform:
         note(
             platform.connection,
@@ -157,8 +174,6 @@ def _cancel(state: State, tenants: Iterable[str], caller: Caller, *, told: str |
             subject=told or "platform",
             detail={"runs": cancelled},
         )
-    nudge(state)
-    return CancelledView(cancelled=cancelled)
 
 
 def _revoke(state: State, tenant: str | None, caller: Caller, body: KeepMine | None) -> RevokedView:
