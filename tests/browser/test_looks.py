@@ -67,6 +67,7 @@ def address(web: Web, base: str, name: str) -> str:
             return {"account": "/account", "nowhere": "/nowhere", "claim-over": "/claim?token=x"}.get(name, "/sign-in")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [
@@ -96,6 +97,7 @@ def test_a_page_is_for_everybody(window: Window, place: tuple[Web, str], name: s
     assert page.title().endswith("· Freehold")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sign-in", "code-wrong", "account", "approve"])
 def test_a_longer_language_fits_a_phone_too(window: Window, place: tuple[Web, str], name: str) -> None:
     page = opened(window, place, name, [], locale="de-DE", viewport={"width": PHONE, "height": 740})

@@ -78,6 +78,7 @@ def test_it_stops_cleanly_and_comes_back_with_everything(tmp_path: Path) -> None
         assert desk.ended("acme", waiting["run"]["id"])["state"] == "done"
 
 
+@pytest.mark.long
 def test_nothing_outlives_a_killed_up(tmp_path: Path) -> None:
     platform = LocalPlatform(tmp_path / "data")
     with platform:
@@ -90,6 +91,7 @@ def test_nothing_outlives_a_killed_up(tmp_path: Path) -> None:
         until(gone, seconds=15, why="the end of its processes")
 
 
+@pytest.mark.long
 def test_who_starts_right_after_a_killed_up_waits_for_what_it_left(tmp_path: Path) -> None:
     platform = LocalPlatform(tmp_path / "data")
     platform.start()
