@@ -138,6 +138,9 @@ def _verify_platform(*, as_json: bool) -> None:
 def _complain(anchors: dict[str, Any]) -> None:
     """Say what is wrong with the signed heads."""
     for fault in anchors["faults"]:
+        if fault["what"] == "foreign":
+            note(f"  the newest line in {anchors['place']} is none that the gateway signed; it is not believed")
+            continue
         chain = f"{fault['store']}/{fault['tenant'] or 'platform'}"
         note(f"  {chain} is {fault['what']}: number {fault['seq']} was signed, and {fault['now']} is there")
     if anchors["missing_since"]:

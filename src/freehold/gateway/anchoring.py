@@ -97,6 +97,13 @@ def compared(tx: Tx, told: Iterable[HeadTold], seen: Iterable[HeadTold]) -> list
     return _faults(tx, _signed(tx), _now(heads(tx, audit, store=STORE), told), seen)
 
 
+def take_up(tx: Tx, anchor: dict[str, Any]) -> None:
+    """Remember the ends that `anchor` names, which we signed and forgot."""
+    if "accepted" in anchor:
+        _forget(tx, {(fault["store"], fault["tenant"]) for fault in anchor["faults"]})
+    _remember(tx, [Head(**end) for end in anchor["heads"]])
+
+
 def _now(own: Iterable[Head], told: Iterable[HeadTold]) -> dict[Chain, Head]:
     return {end.chain: end for end in [*own, *(_head(head) for head in told)]}
 

@@ -17,6 +17,7 @@ from sqlalchemy import insert, select
 
 from freehold.audit.heads import FILE
 from freehold.core.errors import FreeholdError
+from freehold.gateway import looking_back
 from freehold.gateway.effects import Effects
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import MailRequest
@@ -36,6 +37,40 @@ class SecondPlace:
         """Write to `place`: a folder, `mailto:` and an address, or nothing."""
         self._keep, self._effects, self.place = keep, effects, place
         self._writing = asyncio.Lock()
+        self._seen: looking_back.Stamp | None = None
+        self._foreign = False
+
+    async def look_back(self) -> None:
+        """Take up what stands there signed by us and the store forgot; nothing is read that did not change."""
+        if not self.place or self.place.startswith(MAILTO):
+            return
+        async with self._writing:  # what is being written is not known to be there yet
+            try:
+                await self._looked_back(Path(self.place))
+            except OSError as error:
+                log.warning("The signed heads in %s cannot be read: %s", self.place, error)
+
+    async def _looked_back(self, folder: Path) -> None:
+        stamp = await self._keep.aside(lambda: looking_back.stamp(folder))
+        if stamp == self._seen:
+            return
+        self._foreign = False
+        if stamp is not None:
+            after, key = await self._keep.read(looking_back.placed)
+            found = await self._keep.aside(lambda: looking_back.looked(folder, after=after, key=key))
+            if found.later:
+                await self._keep.write(lambda tx: looking_back.take_up(tx, self._keep, found.later, after=after))
+            self._foreign = found.foreign
+            if found.foreign:
+                log.error("The newest line in %s is none that we signed; it is not believed.", folder)
+        self._seen = stamp
+
+    def faults(self, tx: Tx) -> list[dict[str, Any]]:
+        """Return what was wrong there at the last look, told as faults of chains are."""
+        if not self._foreign:
+            return []
+        number = looking_back.placed(tx)[0]
+        return [{"store": "anchors", "tenant": "", "seq": number, "now": 0, "what": "foreign"}]
 
     async def catch_up(self) -> None:
         """Write down there what is not there yet; what fails is said, and tried again the next time."""

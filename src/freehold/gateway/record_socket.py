@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final, final
 
@@ -29,8 +28,8 @@ def record_routes(keep: Keep, place: SecondPlace) -> dict[str, Answer]:
         "audit": route(asked.AuditRequest, record.rows),
         "audit/verify": route(asked.VerifyRequest, record.verify),
         "audit/lines": route(asked.LinesRequest, record.lines),
-        "audit/known": route(asked.Nothing, _written(keep, lambda tx, _: anchoring.known(tx))),
-        "audit/head": route(asked.HeadRequest, _written(keep, lambda tx, it: anchoring.head(tx, keep, it))),
+        "audit/known": route(asked.Nothing, record.known),
+        "audit/head": route(asked.HeadRequest, record.head),
         "audit/anchor": route(asked.AnchorRequest, record.anchor),
         "audit/key": route(asked.Nothing, record.signing_key),
         "audit/open": route(asked.TextsRequest, record.open_texts),
@@ -62,7 +61,20 @@ class _Record:
         limit = min(request.limit, MAX_ROWS)
         return await self._keep.read(lambda tx: lines(tx, audit, end, after=request.after, limit=limit))
 
+    async def known(self, _request: asked.Nothing) -> dict[str, Any]:
+        await self._look_back()
+        return await self._keep.read(anchoring.known)
+
+    async def head(self, request: asked.HeadRequest) -> dict[str, Any]:
+        await self._place.look_back()
+        return await self._keep.write(lambda tx: anchoring.head(tx, self._keep, request))
+
+    async def _look_back(self) -> None:
+        with contextlib.suppress(FreeholdError):  # nor from looking at what was signed
+            await self._place.look_back()
+
     async def verify(self, request: asked.VerifyRequest) -> dict[str, Any]:
+        await self._look_back()
         with contextlib.suppress(FreeholdError):  # a full disk keeps nobody from looking at what has its place
             await self._keep.seal()
         report: Report = await self._keep.read(lambda tx: verify(every_link(tx, audit, store=STORE)))
@@ -70,10 +82,13 @@ class _Record:
         told, seen = request.heads, request.seen
         if told is not None:
             standing["faults"] = await self._keep.read(lambda tx: anchoring.compared(tx, told, seen))
+        standing["faults"] += await self._keep.read(self._place.faults)
         return asdict(report) | {"ok": report.ok, "anchors": standing}
 
     async def anchor(self, request: asked.AnchorRequest) -> dict[str, Any]:
+        await self._place.look_back()
         made = await self._keep.write(lambda tx: anchoring.anchor(tx, self._keep, request))
+        made["faults"] += await self._keep.read(self._place.faults)
         await self._place.catch_up()
         return made | await self._keep.read(self._place.standing)
 
@@ -95,10 +110,3 @@ class _Record:
             lambda tx: pairs.public_key(tx, self._keep, tenant=tenant, purpose=purpose)
         )
         return {"key": made}
-
-
-def _written(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:
-    async def answer(request: Any) -> Any:
-        return await keep.write(lambda tx: do(tx, request))
-
-    return answer
