@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
+from freehold.audit.as_stored import as_stored
 from freehold.audit.chain import FACTS, Head, Link, line_of
 from freehold.audit.recording import PLATFORM
 from freehold.audit.sealing import detail_of
@@ -41,7 +42,8 @@ def rows(
     """Return rows of one tenant in the order they were written, those that wait for their place too; or the `last`."""
     where = [table.c.tenant == (tenant or PLATFORM), table.c.position > after, *_conditions(table, wanted)]
     order = table.c.position.desc() if last else table.c.position
-    found = [_shown(row, store) for row in tx.execute(select(table).where(*where).order_by(order).limit(limit))]
+    with as_stored(tx):
+        found = [_shown(row, store) for row in tx.execute(select(table).where(*where).order_by(order).limit(limit))]
     return found[::-1] if last else found
 
 
@@ -50,20 +52,24 @@ def links(
 ) -> list[Link]:
     """Return sealed links of one chain, in order, from behind `after`."""
     where = (table.c.tenant == (tenant or PLATFORM), table.c.seq > after)
-    return [link_in(row, store) for row in tx.execute(select(table).where(*where).order_by(table.c.seq).limit(limit))]
+    with as_stored(tx):
+        found = tx.execute(select(table).where(*where).order_by(table.c.seq).limit(limit)).all()
+    return [link_in(row, store) for row in found]
 
 
 def every_link(tx: Connection, table: Table, *, store: str) -> Iterator[Link]:
     """Give all sealed links of all chains, chain by chain, without holding them in memory."""
     sealed: Select[Any] = select(table).where(table.c.seq.is_not(None)).order_by(table.c.tenant, table.c.seq)
-    for row in tx.execution_options(yield_per=500).execute(sealed):
-        yield link_in(row, store)
+    with as_stored(tx):
+        for row in tx.execution_options(yield_per=500).execute(sealed):
+            yield link_in(row, store)
 
 
 def lines(tx: Connection, table: Table, end: Head, *, after: int, limit: int) -> list[dict[str, Any]]:
     """Return the lines of an export from behind `after`, up to the head `end`, each with its `position` beside."""
     where = (table.c.tenant == end.tenant, table.c.seq > after, table.c.seq <= end.seq)
-    found = tx.execute(select(table).where(*where).order_by(table.c.seq).limit(limit))
+    with as_stored(tx):
+        found = tx.execute(select(table).where(*where).order_by(table.c.seq).limit(limit)).all()
     return [line_of(link_in(row, end.store)) | {"position": row.position} for row in found]
 
 
