@@ -209,6 +209,11 @@ def test_the_worker_looks_into_web_at_no_moment_of_its_life(platform: LocalPlatf
     until(lambda: healthy(platform))
 
 
+def made_seal(database: sqlite3.Connection, key: str) -> str:
+    """Return the seal of a key that web made: the nearest thing to a right one that a thief can have."""
+    return str(database.execute("select seal from keys where id = ?", (key,)).fetchone()[0])
+
+
 @pytest.mark.long
 @pytest.mark.root
 def test_a_key_that_is_written_into_the_database_is_no_key(platform: LocalPlatform) -> None:
@@ -221,8 +226,9 @@ def test_a_key_that_is_written_into_the_database_is_no_key(platform: LocalPlatfo
     forged = keys.mint("key_forged")
     now = int(datetime.now(UTC).timestamp() * 1000)  # noqa: TID251 - as the thief's clock has it
     with sqlite3.connect(platform.data / "freehold.db") as database:
-        row = ("key_forged", None, "", keys.hashed(forged), '["*"]', now)
-        database.execute("insert into keys (id, tenant, name, hash, scopes, created_at) values (?, ?, ?, ?, ?, ?)", row)
+        row = ("key_forged", None, "", keys.hashed(forged), '["*"]', now, "operator", made_seal(database, made["id"]))
+        columns = "id, tenant, name, hash, scopes, created_at, created_by, seal"
+        database.execute(f"insert into keys ({columns}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
         database.execute("update keys set scopes = '[\"*\"]', tenant = null where id = ?", (made["id"],))
     for key in (forged, made["key"]):
         asked = httpx.get(f"{url}/tenants", headers={"Authorization": f"Bearer {key}"})
