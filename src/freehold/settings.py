@@ -58,10 +58,10 @@ class Settings(BaseSettings):
     rate_address: int = Field(default=20, ge=0)
     """Requests a second from one address that show no valid key or session; ten seconds' worth at once; 0: any."""
 
-    rate_caller: int = Field(default=50, ge=0)
+    rate_caller: int = Field(default=20, ge=0)
     """Requests a second with one key, or by one person; ten seconds' worth at once; 0: any."""
 
-    rate_tenant: int = Field(default=100, ge=0)
+    rate_tenant: int = Field(default=40, ge=0)
     """Requests a second within one tenant, whoever sends them; ten seconds' worth at once; 0: any."""
 
     database: str = ""

@@ -31,6 +31,8 @@ _OUTGOING: Final = (
     .limit(bindparam("most"))
 )
 _LAST: Final = select(func.max(event_table.c.position))
+_STANDING: Final = (TenantState.SUSPENDED, TenantState.DELETED)
+_STILL: Final = select(tenant_table.c.id).where(tenant_table.c.state.in_(_STANDING))
 _BEHIND: Final = (
     select(event_table)
     .where(event_table.c.position > bindparam("after"))
@@ -164,10 +166,14 @@ class Platform:
         )
         return [OutOfPlace(*row) for row in self.connection.execute(query.order_by(run_table.c.id).limit(limit))]
 
-    def standing_still(self) -> dict[str, bool]:
-        """Return of each tenant, by id, whether it was active and is so no longer."""
-        rows = self.connection.execute(select(tenant_table.c.id, tenant_table.c.state))
-        return {row.id: row.state in {TenantState.SUSPENDED, TenantState.DELETED} for row in rows}
+    def standing_still(self) -> set[str]:
+        """Return the ids of the tenants that were active and are so no longer."""
+        return set(self.connection.execute(_STILL).scalars())
+
+    def moving(self, tenant: str) -> bool:
+        """Return whether there is a tenant with this id that does not stand still."""
+        row = select(tenant_table.c.id).where(tenant_table.c.id == tenant, tenant_table.c.state.not_in(_STANDING))
+        return self.connection.execute(row).first() is not None
 
     def newest_run(self) -> str:
         """Return the id of the run that was made last; empty where there is none."""

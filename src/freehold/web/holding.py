@@ -58,13 +58,19 @@ async def keep_held(state: State) -> None:
 
 async def hold_all(state: State) -> None:
     """Bring the gateway to hold just the tenants that stand still."""
-    known = set(await state.gateway.held())
-    for tenant, still in (await in_thread(_standing, state)).items():
+    known, still = set(await state.gateway.held()), await in_thread(_standing, state)
+    for tenant in sorted(known ^ still):
         # Looked at once more: it may have moved on since.
-        if still != (tenant in known) and (await in_thread(_standing, state)).get(tenant) == still:
-            await state.gateway.hold(tenant, held=still, by=BY_ITSELF)
+        now = await in_thread(_moving, state, tenant)
+        if now == (tenant in known):
+            await state.gateway.hold(tenant, held=not now, by=BY_ITSELF)
 
 
-def _standing(state: State) -> dict[str, bool]:
+def _standing(state: State) -> set[str]:
     with state.store.read() as platform:
         return platform.standing_still()
+
+
+def _moving(state: State, tenant: str) -> bool:
+    with state.store.read() as platform:
+        return platform.moving(tenant)
