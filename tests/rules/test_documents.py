@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from typer.core import TyperCommand, TyperGroup
 
+from freehold.settings import Settings
+from freehold.web.rates import BURST_SECONDS
 from tests.conftest import BUDGETS
 from tools.reference.commands import command_line, every_command
 
@@ -75,6 +77,19 @@ def test_the_budget_of_each_suite_is_the_one_contributing_states() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     stated = {suite: int(seconds) for suite, seconds in re.findall(r"^\| `(\w+)` \| (\d+) s \|", text, re.MULTILINE)}
     assert stated == BUDGETS
+
+
+def test_every_suite_has_a_budget() -> None:
+    assert {file.parent.name for file in (ROOT / "tests").glob("*/test_*.py")} == set(BUDGETS)
+
+
+def test_the_rates_that_the_page_states_are_the_defaults() -> None:
+    text = (ROOT / "docs" / "operate" / "exposing.md").read_text()
+    stated = re.findall(r"^\| `FREEHOLD_(RATE_\w+)` \|.*\| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    defaults = {name.upper(): field.default for name, field in Settings.model_fields.items() if name[:5] == "rate_"}
+    assert {name: (int(rate), int(burst)) for name, rate, burst in stated} == {
+        name: (rate, rate * BURST_SECONDS) for name, rate in defaults.items()
+    }
 
 
 def test_the_picture_of_the_architecture_fits_150_lines() -> None:
