@@ -13,6 +13,7 @@ BUDGETS = {
     "contract": 90,
     "journey": 240,
     "browser": 90,
+    "identity": 30,
     "chaos": 120,
     "security": 120,
 }
