@@ -15,11 +15,12 @@ import freehold.gateway
 from freehold.core.approvals import ApprovalState
 from freehold.core.ceremonies import CeremonyKind
 from freehold.core.effects import EffectState, Verdict
+from freehold.core.money import BudgetScope, Level, Period, UsageKind, UsageState
 from freehold.core.people import MemberState, PersonState, PlatformRole, Role, SignIn
 from freehold.core.quotas import Quota
 from freehold.core.runs import RunState, Trigger, WaitsFor
 from freehold.core.tenants import TenantState, TierSource
-from freehold.gateway.tables import Decision, UsageKind, UsageState
+from freehold.gateway.tables import Decision
 from freehold.store.db import Database
 from freehold.store.migrating import MIGRATIONS, migrate
 from freehold.store.schema import DataClass, Retention
@@ -45,6 +46,11 @@ CODES: dict[tuple[str, str], type[StrEnum]] = {
     ("tallies", "quota"): Quota,
     ("usage", "state"): UsageState,
     ("usage", "kind"): UsageKind,
+    ("budgets", "scope"): BudgetScope,
+    ("budgets", "period"): Period,
+    ("budget_warnings", "scope"): BudgetScope,
+    ("budget_warnings", "period"): Period,
+    ("levels", "level"): Level,
 }
 """Which codes a column may hold."""
 STORES = {"Database": MIGRATIONS, "Gateway store": Path(freehold.gateway.__path__[0]) / "migrations"}

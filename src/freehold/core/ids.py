@@ -34,6 +34,8 @@ Prefix = Literal[
     "out",
     "sig",
     "usg",
+    "fhm",
+    "wrn",
     "req",
 ]
 NewId = Callable[[Prefix], str]

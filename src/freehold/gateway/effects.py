@@ -16,6 +16,7 @@ from sqlalchemy import Connection as Tx
 from freehold.audit.canonical import canonical, digest
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.money import UsageKind, UsageState
 from freehold.failpoints import reach
 from freehold.gateway import connections, ledger, metering, secrets, switches, versions
 from freehold.gateway.connections import MAIL, Connected, Drivers
@@ -26,7 +27,7 @@ from freehold.gateway.ledger import Intent
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
-from freehold.gateway.tables import Decision, UsageKind, UsageState
+from freehold.gateway.tables import Decision
 
 log = logging.getLogger(__name__)
 

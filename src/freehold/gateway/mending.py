@@ -12,9 +12,10 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import or_, select, update
 
 from freehold.core.effects import SANDBOX, EffectState
+from freehold.core.money import UsageState
 from freehold.gateway import ledger
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import UsageState, effects, usage
+from freehold.gateway.tables import effects, usage
 
 KEPT: Final = timedelta(days=7)
 BATCH: Final = 500

@@ -6,9 +6,10 @@ from typing import Any, Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, func, insert, select, update
 
+from freehold.core.money import UsageKind, UsageState
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
-from freehold.gateway.tables import UsageKind, UsageState, usage
+from freehold.gateway.tables import usage
 
 MAX_ROWS: Final = 1_000
 _CLOSE: Final = update(usage).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))

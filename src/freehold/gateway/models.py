@@ -16,6 +16,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import EffectState, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable, from_problem
+from freehold.core.money import UsageKind, UsageState
 from freehold.failpoints import reach
 from freehold.gateway import ledger, metering, secrets, switches, versions
 from freehold.gateway.connections import Drivers
@@ -27,7 +28,6 @@ from freehold.gateway.prices import Price, Prices
 from freehold.gateway.requests import ChatRequest
 from freehold.gateway.scrubbing import Scrubbed, scrubbed
 from freehold.gateway.steps import Step, next_step
-from freehold.gateway.tables import UsageKind, UsageState
 from freehold.gateway.versions import Route
 
 log = logging.getLogger(__name__)

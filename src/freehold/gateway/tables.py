@@ -9,33 +9,15 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
-from sqlalchemy.schema import SchemaItem
+from sqlalchemy.schema import SchemaItem, UniqueConstraint
 
 from freehold.audit.recording import audit_table
 from freehold.core.effects import EffectState
+from freehold.core.money import BudgetScope, Level, Period, UsageKind, UsageState
 from freehold.store.schema import DataClass, Retention, one_of, tenant_column
 from freehold.store.types import Coded, Json, Moment
 
 metadata: Final = MetaData()
-
-
-class UsageKind(StrEnum):
-    """What was used."""
-
-    MODEL = "model"
-    SANDBOX = "sandbox"
-    MAIL = "mail"
-    WEBHOOK = "webhook"
-
-
-class UsageState(StrEnum):
-    """How sure a usage row is."""
-
-    OPEN = "open"
-    """Written before dialling."""
-    CLOSED = "closed"
-    UNSETTLED = "unsettled"
-    """The gateway died, or the provider broke off, before it was known what the call cost."""
 
 
 class Decision(StrEnum):
@@ -166,8 +148,24 @@ usage = _table(
     Column("tokens_out", BigInteger, nullable=False, default=0),
     Column("estimated", Boolean, nullable=False, default=False),
     Column("hold_nano", BigInteger, nullable=False, default=0),
-    Column("cost_nano", BigInteger, nullable=False, default=0),
-    Column("price", Text, nullable=False, default=""),
+    Column("cost_nano", BigInteger, nullable=False, default=0),  # what the provider takes
+    Column("charge_nano", BigInteger, nullable=False, default=0),  # what the tenant is charged; budgets count it
+    Column("price", Text, nullable=False, default=""),  # which list, its version and which line of it
+    Column("api", Text, nullable=False, default=""),
+    Column("level", Text, nullable=False, default=""),
+    Column("model_key", Text, nullable=False, default=""),
+    Column("attended", Boolean, nullable=False, default=False),
+    Column("own", Boolean, nullable=False, default=False),  # by the tenant's own account, not the platform's
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("call", Text, nullable=False, default=""),  # the first attempt's id, in all attempts of one call
+    Column("status", Integer, nullable=False, default=0),  # as the provider answered; 0 where it did not
+    Column("tokens_cached", BigInteger, nullable=False, default=0),
+    Column("tokens_written", BigInteger, nullable=False, default=0),
+    Column("images", Integer, nullable=False, default=0),
+    Column("seconds", Integer, nullable=False, default=0),
+    Column("characters", BigInteger, nullable=False, default=0),
+    Column("bytes_in", BigInteger, nullable=False, default=0),  # of the request
+    Column("bytes_out", BigInteger, nullable=False, default=0),  # of the answer
     Column("sandbox", Text, nullable=False, default=""),
     Column("wakes", Integer, nullable=False, default=0),
     Column("awake_ms", BigInteger, nullable=False, default=0),
@@ -178,7 +176,81 @@ usage = _table(
     one_of("state", UsageState),
     Index("usage_by_run", "tenant", "run"),
     Index("usage_by_state", "state"),
+    Index("usage_by_time", "tenant", "opened_at"),
     data_class="evidence",
+    retention="tenant",
+)
+
+budgets = _table(
+    "budgets",
+    Column("scope", Coded(BudgetScope), primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("period", Coded(Period), primary_key=True),
+    Column("limit_nano", BigInteger, nullable=False),
+    Column("extra_nano", BigInteger, nullable=False),  # granted on top, in one window only
+    Column("extra_window", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    one_of("scope", BudgetScope),
+    one_of("period", Period),
+    data_class="configuration",
+    retention="tenant",
+)
+
+accounts = _table(
+    "accounts",
+    Column("markup_ppm", BigInteger, nullable=False),  # on what the platform's connections cost, in millionths
+    Column("credit_nano", BigInteger),  # paid in advance, all of it; none: not prepaid
+    Column("credit_spent_nano", BigInteger, nullable=False),  # of it, since the tenant is prepaid
+    Column("regions", Json, nullable=False),  # where models may be; none: anywhere
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+budget_warnings = _table(
+    "budget_warnings",
+    Column("id", Text, primary_key=True),
+    Column("scope", Coded(BudgetScope), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("period", Coded(Period), nullable=False),
+    Column("window", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("spent_nano", BigInteger, nullable=False),
+    Column("limit_nano", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("tenant", "scope", "subject", "period", "window", "percent", name="budget_warned_once"),
+    one_of("scope", BudgetScope),
+    one_of("period", Period),
+    data_class="operation",
+    retention="days:30",
+)
+
+levels = _table(
+    "levels",
+    Column("level", Coded(Level), primary_key=True),
+    Column("routes", Json, nullable=False),  # CONNECTION/MODEL, in the order they are tried
+    Column("set_by", Text, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    one_of("level", Level),
+    data_class="configuration",
+    retention="tenant",
+)
+
+model_keys = _table(
+    "model_keys",
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the key; it is random, so that is enough
+    Column("agent", Text, nullable=False),  # whose calls they count as; empty: nobody's
+    Column("models", Json, nullable=False),  # levels and CONNECTION/MODEL it may name; none: any of the tenant's
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+    data_class="configuration",
     retention="tenant",
 )
 
