@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from freehold.settings import passed_on
+from freehold.surroundings import passed_on
 from freehold.testing.providers import Says, provider
 
 ROOT = Path(__file__).parents[2]

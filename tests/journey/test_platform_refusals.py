@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.settings import passed_on
+from freehold.surroundings import passed_on
 from freehold.testing.platform import LocalPlatform
 from tests.platforms import Desk, run_cli
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from freehold.app.predecessor import mark
 from freehold.app.up import Ground, programs
@@ -65,7 +66,7 @@ def settings(data: Path) -> Settings:
 
 
 def test_a_secret_among_the_settings_reaches_only_the_process_that_needs_it(tmp_path: Path) -> None:
-    stated = settings(tmp_path).model_copy(update={"database": "postgresql://x:pw@db/f"})
+    stated = replace(settings(tmp_path), database="postgresql://x:pw@db/f")
     ground = Ground(settings=stated, users=alone(), operator_hash="0p", key_seal="5e", notes=())
     seen = {program.name: {**program.environment, **program.environment_again} for program in programs(ground)}
     assert [name for name, words in seen.items() if "FREEHOLD_SMTP_URL" in words] == ["gateway"]

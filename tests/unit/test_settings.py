@@ -58,3 +58,28 @@ def test_a_failpoint_needs_test_mode() -> None:
 def test_the_settings_of_a_child_are_those_of_its_parent(tmp_path: Path) -> None:
     parent = Settings.read({}, data=tmp_path, rehearsal=True, sandbox_idle=5.5)
     assert Settings.read(parent.environment("worker")) == parent
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "https://a.example/path"),
+        ("PUBLIC_URL", "https://a.example\n"),
+        ("RATE_ADDRESS", "-1"),
+        ("RUNTIME", "chroot"),
+        ("REHEARSAL", "perhaps"),
+        ("SANDBOX_PIDS", "8.5"),
+    ],
+)
+def test_a_value_out_of_bounds_names_its_setting(name: str, value: str) -> None:
+    with pytest.raises(Invalid, match=f"FREEHOLD_{name}") as told:
+        Settings.read({f"FREEHOLD_{name}": value})
+    assert told.value.code == "bad_setting"
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("1", True), ("true", True), ("Yes", True), ("on", True), ("0", False), ("False", False), ("no", False)],
+)
+def test_a_switch_may_be_spelt_as_people_do(value: str, meant: bool) -> None:  # noqa: FBT001
+    assert Settings.read({"FREEHOLD_REHEARSAL": value}).rehearsal is meant

@@ -7,10 +7,10 @@ from tools.reference.markdown import SOURCE, attribute_docs, page, rows
 def settings_page() -> str:
     """Return the page of all settings."""
     said = attribute_docs(SOURCE / "settings.py", "Settings")
-    defaults = Settings.model_construct()
+    defaults = Settings()
     body = [
         (f"`FREEHOLD_{name.upper()}`", f"`{_default(getattr(defaults, name))}`", said.get(name, ""))
-        for name in Settings.model_fields
+        for name in Settings.__struct_fields__
     ]
     outside = [
         ("`FREEHOLD_CONFIG`", "`freehold.toml`", "Which settings file to read."),

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import msgspec
+
 from freehold.app import mounts, predecessor
 from freehold.app.address import bound
 from freehold.app.readiness import claimed, health
@@ -25,7 +27,8 @@ from freehold.app.spawning import demand_sandboxes, spawning
 from freehold.app.supervising import Program, Supervisor
 from freehold.app.users import PROCESSES, Users, alone, apart, command, lay_out
 from freehold.core.errors import Conflict, FreeholdError, Unavailable
-from freehold.settings import Settings, passed_on
+from freehold.settings import Settings
+from freehold.surroundings import passed_on
 from freehold.tenants.keys import hashed
 from freehold.tenants.operator import FILE, drop_claim, ensure_operator_key, ensure_seal, renew_claim
 from freehold.web.hosts import hosts_of
@@ -173,18 +176,17 @@ def claim_url(settings: Settings, token: str) -> str:
 def programs(ground: Ground) -> list[Program]:
     """Return the processes of the platform, in the order they start."""
     users = ground.users
-    settings = ground.settings.model_copy(
-        update={
-            "operator_key_hash": ground.operator_hash,
-            "key_seal": ground.key_seal,
-            "claim_hash": hashed(ground.claim) if ground.claim else "",
-            "gateway_user": users.gateway.uid if users.apart else -1,
-            "gateway_web_group": users.web.groups[0] if users.apart else -1,
-            "gateway_worker_group": users.worker.gid if users.apart else -1,
-            "spawner": users.apart and ground.settings.runtime == "bwrap",
-        }
+    settings = msgspec.structs.replace(
+        ground.settings,
+        operator_key_hash=ground.operator_hash,
+        key_seal=ground.key_seal,
+        claim_hash=hashed(ground.claim) if ground.claim else "",
+        gateway_user=users.gateway.uid if users.apart else -1,
+        gateway_web_group=users.web.groups[0] if users.apart else -1,
+        gateway_worker_group=users.worker.gid if users.apart else -1,
+        spawner=users.apart and ground.settings.runtime == "bwrap",
     )
-    surroundings, unarmed = _surroundings(), settings.model_copy(update={"failpoint": ""})
+    surroundings, unarmed = _surroundings(), msgspec.structs.replace(settings, failpoint="")
     return [
         Program(
             name=name,

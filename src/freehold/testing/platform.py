@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from freehold.core.errors import Unavailable
-from freehold.settings import passed_on
+from freehold.surroundings import passed_on
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
