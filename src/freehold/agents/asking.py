@@ -2,7 +2,7 @@
 Asking the model: each attempt is a recorded step, so that a repeated segment reads its replies back.
 
 What is worth another try is tried again after a pause, under the next key; a long pause parks the run, and
-what no repeat can mend fails it with the provider's own code.
+what no repeat can mend fails it with the provider's own code. Where money has run out a person may be asked for more.
 """
 
 import hashlib
@@ -11,13 +11,16 @@ from datetime import timedelta
 from typing import Any, Final, final
 
 from freehold.agents.chat import body, wire_name
+from freehold.agents.choosing import model_of
 from freehold.agents.context import Context, call_of, made_of, plain
 from freehold.agents.effects import ours
 from freehold.agents.patience import LONGEST_PAUSE, OURS, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, ToolSpec
+from freehold.agents.spending import ask_for_more
 from freehold.agents.stopping import Stop, fail
 from freehold.core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
+from freehold.core.extending import EXHAUSTED
 from freehold.core.parts import Origin, Part, Role
 from freehold.core.runs import WaitsFor
 from freehold.gateway.client import ChatReply
@@ -46,6 +49,7 @@ class Asking:
         """Show the model `context` and offer it `tools`; give up after `attempts` failures in a row."""
         self._gateway, self._segment, self._context = gateway, segment, context
         self._tools, self._attempts = tools, attempts
+        self._model = model_of(segment.run, segment.version)
         self._asked = 0
         self._failed = 0
 
@@ -58,15 +62,18 @@ class Asking:
                 "Give it a smaller task, or say it in more exact words.",
             )
         while True:
-            result = await self._attempt()
+            key, result = await self._attempt()
             if "error" not in result:
                 self._failed = 0
                 parts = self._parts(result)
                 self._context.add(parts)
                 return result["text"], [call_of(part) for part in parts[1:]]
-            await self._recover(result)
+            if result["error"]["code"] == EXHAUSTED:
+                await ask_for_more(self._gateway, self._segment, asked=key, result=result)
+            else:
+                await self._recover(result)
 
-    async def _attempt(self) -> Result:
+    async def _attempt(self) -> tuple[str, Result]:
         segment = self._segment
         self._asked += 1
         key = f"{segment.run.id}/{segment.run.segment}/{self._asked}/0"
@@ -76,7 +83,7 @@ class Asking:
                 segment.live("reset", key=key)
             return await self._chat(key)
 
-        return await segment.step(key=key, kind="model", name=segment.version.spec.model, do=do, parts=self._parts)
+        return key, await segment.step(key=key, kind="model", name=self._model, do=do, parts=self._parts)
 
     async def _chat(self, key: str) -> Result:
         try:
@@ -93,7 +100,8 @@ class Asking:
         except (Invalid, Denied, Exhausted, NotFound) as error:
             if ours(error):
                 raise
-            return _error(error.code, error.message, error.remedy, retry=False, after=0.0)
+            told = _error(error.code, error.message, error.remedy, retry=False, after=0.0)
+            return told | ({"facts": error.facts} if error.code == EXHAUSTED else {})
         return self._recorded(reply, key)
 
     def _streaming(self, key: str) -> Callable[[], Awaitable[ChatReply]]:
@@ -108,9 +116,7 @@ class Asking:
         async def chat() -> ChatReply:
             if said:  # the gateway died in the middle of it
                 segment.live("reset", key=key)
-            return await self._gateway.chat(
-                segment.work(), key=key, model=segment.version.spec.model, body=asked, on_text=say
-            )
+            return await self._gateway.chat(segment.work(), key=key, model=self._model, body=asked, on_text=say)
 
         return chat
 

@@ -42,6 +42,7 @@ from freehold.agents.context import Context
 from freehold.agents.patience import LONGEST_PAUSE, OURS
 from freehold.agents.ports import Gateway, Hands
 from freehold.agents.sources import Call, ContextSource, ToolSource
+from freehold.agents.spending import go_on
 from freehold.agents.stopping import Stop
 from freehold.core.approvals import ApprovalState
 from freehold.core.errors import FreeholdError, Unavailable
@@ -112,6 +113,7 @@ async def _turn(
 ) -> Ending:
     frame = [part for source in contexts for part in await source.parts(segment)]
     context = Context(frame, segment.earlier)
+    await go_on(gateway, segment)
     calling = Calling(sources, segment, context)
     asking = Asking(gateway, segment, context, tools=calling.offered, attempts=attempts)
     batch = _Batch(calling)

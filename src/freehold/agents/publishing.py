@@ -113,7 +113,11 @@ def _check_name(name: str) -> None:
 
 def _check_spec(spec: Spec) -> None:
     if not spec.model.strip() or len(spec.model) > MAX_MODEL:
-        raise Invalid("An agent needs a model.", code="unknown_model", remedy="Name it as CONNECTION/MODEL.")
+        raise Invalid(
+            "An agent needs a model.",
+            code="unknown_model",
+            remedy="Name a level, such as coordinator, or CONNECTION/MODEL.",
+        )
     if len(spec.instructions) > MAX_INSTRUCTIONS:
         raise Invalid(
             f"Instructions are at most {MAX_INSTRUCTIONS} characters.", code="too_large", status=413, remedy="Cut them."

@@ -33,6 +33,10 @@ EFFECT_TRANSITIONS = MappingProxyType(
 
 SANDBOX = "sandbox"
 """The connection whose effects the worker carries out itself, in the run's sandbox."""
+BUDGET = "budget"
+"""The connection by which a run asks to go on past a limit; a person always decides about that."""
+EXTEND = "extend"
+"""The one operation of the connection `budget`."""
 
 
 class Verdict(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, final
 
 from freehold.audit.canonical import digest
-from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectState, Outcome, Verdict
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.gateway.client import ChatReply, OnText, ToolCall, Work
 
@@ -74,7 +74,8 @@ class MemoryGateway:
         if known is not None and not (known.state is EffectState.ASKED and effect.key in self._approved):
             return replace(known, fresh=False)
         name = effect.operation if effect.connection == SANDBOX else f"{effect.connection}.{effect.operation}"
-        verdict = Verdict.ALLOW if known else self.verdicts.get(name, Verdict.ALLOW)
+        usual = Verdict.ASK if effect.connection == BUDGET else Verdict.ALLOW
+        verdict = Verdict.ALLOW if known else self.verdicts.get(name, usual)
         outcome = self._first(effect, verdict, hash_)
         self.effects[effect.key] = outcome
         return outcome

@@ -131,6 +131,7 @@ class Stage:
             operation=question.operation,
             arguments=question.arguments,
             hash=question.hash,
+            reason=question.reason,
             created_at=START,
             expires_at=START,
             state=state,
