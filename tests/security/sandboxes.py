@@ -33,10 +33,15 @@ class Ground:
     whole: bool
     """Whether a sandbox is limited as a whole."""
 
-    async def wake(self, tenant: int = 1, *, name: str = "", limits: Limits = LIMITS) -> Guest:
-        """Wake a sandbox of a tenant."""
+    async def wake(self, tenant: int = 1, *, name: str = "", limits: Limits = LIMITS, box: bool = False) -> Guest:
+        """Wake a sandbox of a tenant; with `box`, one that has a way to the gateway."""
         spec = SandboxSpec(
-            id=name or f"sbx_{tenant}", tenant=f"ten_{tenant}", uid=tenant, workspace=f"agt_{tenant}", limits=limits
+            id=name or f"sbx_{tenant}",
+            tenant=f"ten_{tenant}",
+            uid=tenant,
+            workspace=f"agt_{tenant}",
+            limits=limits,
+            box=box,
         )
         return await self.runtime.wake(spec)
 

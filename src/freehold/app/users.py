@@ -102,6 +102,7 @@ def _folders(data: Path, users: Users) -> Iterator[Place]:
     yield Place(path=data, uid=root, gid=worker.gid, mode=shared)
     yield Place(path=data / "run", uid=root, gid=worker.gid, mode=closed)
     yield Place(path=data / "gateway", uid=gateway.uid, gid=gateway.gid, mode=0o700)
+    yield Place(path=data / "box", uid=gateway.uid, gid=gateway.gid, mode=0o711 if users.apart else 0o700)
     yield Place(path=data / "sandbox", uid=root, gid=root if users.apart else worker.gid, mode=0o711)
     yield Place(path=data / "tenants", uid=worker.uid, gid=worker.gid, mode=0o711 if users.apart else 0o700)
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def main(line: int, root: str, limits: dict[str, int], place: list[int] | None = None) -> None:
+def main(line: int, root: str, limits: dict[str, int], place: list[int] | None = None, *, way: bool = False) -> None:
     """
     Serve over the descriptor `line` until the outside hangs up; `root` is the workspace.
 
     With `place`, its device and inode: whoever made this sandbox looked at the workspace first and named it by its path
-    then, and in between somebody could have laid a link there.
+    then, and in between somebody could have laid a link there. With `way`, programs find models on a port of their own.
     """
     os.set_inheritable(line, False)  # noqa: FBT003 - it takes no name
     root = os.path.realpath(root)
@@ -37,6 +37,10 @@ def main(line: int, root: str, limits: dict[str, int], place: list[int] | None =
     silent = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(silent, 2)  # who started us listens there only for why we did not come up
     loop = Loop(line, lambda loop, channel, ask: _opened(loop, channel, ask, root))
+    if way:
+        from freehold.guest.way import Way  # noqa: PLC0415 - where there is none, nobody pays for it
+
+        Way(loop)
     try:
         loop.serve()
     except BrokenPipeError:

@@ -35,7 +35,7 @@ class BreakingRuntime(RuntimeDriver):
     def __init__(self, driver: RuntimeDriver) -> None:
         """Make sandboxes with `driver`."""
         self._driver = driver
-        self.name = driver.name
+        self.name, self.boxes = driver.name, driver.boxes
         self._deaths: set[asyncio.Task[None]] = set()
 
     @override

@@ -41,6 +41,8 @@ class SandboxSpec:
     workspace: str
     """The name of the workspace inside the tenant's folder: the id of its agent."""
     limits: Limits = field(default_factory=Limits)
+    box: bool = False
+    """Whether the gateway listens for this sandbox: then its socket is the one way out of it, and leads to models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,8 @@ class RuntimeDriver(Protocol):
     """
 
     name: str
+    boxes: bool = False
+    """Whether it can put the gateway's socket into a sandbox."""
 
     async def wake(self, spec: SandboxSpec) -> Guest:
         """Bring the sandbox up as described and return the way to talk to its guest."""

@@ -25,7 +25,7 @@ from freehold.sandboxes.runtime import Finding, Guest, RuntimeDriver, SandboxSpe
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108
 END_SECONDS: Final = 5.0
 NO_ISOLATION: Final = Finding(
-    what="The process runtime isolates nothing: commands of agents run as this user.",
+    what="The process runtime isolates nothing: commands of agents run as this user, and find no way to models.",
     remedy="Install bubblewrap and unset FREEHOLD_RUNTIME.",
 )
 

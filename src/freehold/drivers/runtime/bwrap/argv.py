@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from freehold.guest.way import PORT, SOCKET
 from freehold.sandboxes.runtime import Limits
 
 BWRAP: Final = "/usr/bin/bwrap"
@@ -13,6 +14,11 @@ PYTHON: Final = "/usr/bin/python3"
 UID: Final = 1000
 """Who one is inside; outside it is the tenant's own user, or ours."""
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/work", "LANG": "C.UTF-8"}
+MODELS: Final = {
+    "OPENAI_BASE_URL": f"http://127.0.0.1:{PORT}/v1", "OPENAI_API_KEY": "sandbox",
+    "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": "sandbox",
+}  # fmt: skip
+"""Where programs find models; the keys are words that clients want to see, and nobody reads them."""
 TMP, VAR_TMP, SHARED = "/tmp", "/var/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own
 MB: Final = 1 << 20
 NO_SHARE: Final = (
@@ -22,31 +28,44 @@ NO_SHARE: Final = (
 
 
 def bwrap_argv(
-    *, guest: Path, etc: Path, workspace: Path, tmp_mb: int, seccomp_fd: int, command: Sequence[str]
+    *,
+    guest: Path,
+    etc: Path,
+    workspace: Path,
+    tmp_mb: int,
+    seccomp_fd: int,
+    command: Sequence[str],
+    box: Path | None = None,
 ) -> list[str]:
-    """Spell out the sandbox. Every bind comes before the root turns read-only; a size is for the next tmpfs alone."""
+    """
+    Spell out the sandbox; `box` is the folder of its one socket, if it has one.
+
+    Every bind comes before the root turns read-only; a size is for the next tmpfs alone.
+    """
     size = str(tmp_mb * MB)
-    environment = [word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)]
+    variables = ENVIRONMENT if box is None else ENVIRONMENT | MODELS
+    way = [] if box is None else ["--ro-bind", str(box), str(Path(SOCKET).parent)]
+    environment = [word for name, value in variables.items() for word in ("--setenv", name, value)]
     links = [word for name in ("bin", "sbin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")]
     return [
         BWRAP, *NO_SHARE, *environment,
         "--ro-bind", "/usr", "/usr", *links, "--symlink", "../tmp", VAR_TMP,
-        "--ro-bind", str(etc), "/etc", "--ro-bind", str(guest), "/freehold",
+        "--ro-bind", str(etc), "/etc", "--ro-bind", str(guest), "/freehold", *way,
         "--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", SHARED, "--remount-ro", "/dev",
         "--size", size, "--tmpfs", TMP, "--bind", str(workspace), "/work", "--remount-ro", "/",
         "--seccomp", str(seccomp_fd), "--chdir", "/work", "--", *command,
     ]  # fmt: skip
 
 
-def guest_argv(line_fd: int, rlimits: dict[str, int], workspace: os.stat_result) -> list[str]:
+def guest_argv(line_fd: int, rlimits: dict[str, int], workspace: os.stat_result, *, way: bool = False) -> list[str]:
     """
     Return the command of the guest: the machine's own Python, without site, finding nothing but itself.
 
-    It goes on only in the folder that `workspace` is about.
+    It goes on only in the folder that `workspace` is about; with `way` it opens the port on which programs find models.
     """
     start = (
         "import sys; sys.path.insert(0, '/freehold'); from freehold.guest.start import main; "
-        f"main({line_fd}, '/work', {json.dumps(rlimits)}, {[workspace.st_dev, workspace.st_ino]})"
+        f"main({line_fd}, '/work', {json.dumps(rlimits)}, {[workspace.st_dev, workspace.st_ino]}{', way=True' if way else ''})"
     )
     return [PYTHON, "-I", "-S", "-c", start]
 

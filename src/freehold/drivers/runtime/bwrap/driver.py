@@ -107,6 +107,7 @@ class BwrapRuntime(RuntimeDriver):
     """Sandboxes made with bubblewrap."""
 
     name = "bwrap"
+    boxes = True
 
     def __init__(self, making: Making) -> None:
         """Have them made by `making`."""

@@ -134,7 +134,10 @@ class Maker:
             workspace=self._place.path(spec.tenant, spec.workspace),
             tmp_mb=spec.limits.tmp_mb,
             seccomp_fd=seccomp,
-            command=guest_argv(line, rlimits(spec.limits, cgroup=cgroup is not None, full=full), workspace),
+            command=guest_argv(
+                line, rlimits(spec.limits, cgroup=cgroup is not None, full=full), workspace, way=spec.box
+            ),
+            box=self._place.box(spec.id) if spec.box else None,
         )
         uid = self._place.uid(spec.uid)
         return joined(cgroup.doors if cgroup else [], command if uid is None else dropped(uid, command))

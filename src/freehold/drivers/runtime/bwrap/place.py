@@ -63,6 +63,17 @@ class Place:
         """Return where a workspace is."""
         return self._data / "tenants" / checked(tenant) / "workspaces" / checked(workspace)
 
+    def box(self, sandbox: str) -> Path:
+        """Return the folder in which the gateway listens for a sandbox, and nothing else lies."""
+        folder = self._data / "box" / checked(sandbox)
+        try:
+            os.close(os.open(folder, FOLDER))
+        except OSError as error:
+            raise Unavailable(
+                f"The gateway does not listen for sandbox {sandbox}.", code="gateway_away", after=1.0
+            ) from error
+        return folder
+
     def workspaces(self, tenant: str) -> int:
         """Return a descriptor of the folder of a tenant's workspaces, made if need be."""
         self._data.mkdir(mode=0o711, parents=True, exist_ok=True)

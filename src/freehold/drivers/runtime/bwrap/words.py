@@ -40,13 +40,16 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
     workspace: Id | None = None
     uid: Amount | None = None
     limits: Bounds | None = None
+    box: bool = False
 
     def spec(self) -> SandboxSpec:
         """Return the sandbox that is asked for; ValueError when the question does not say."""
         if self.id is None or self.tenant is None or self.workspace is None or self.uid is None or self.limits is None:
             raise ValueError("a sandbox is described by id, tenant, workspace, uid and limits")
         limits = Limits(**msgspec.structs.asdict(self.limits))
-        return SandboxSpec(id=self.id, tenant=self.tenant, uid=self.uid, workspace=self.workspace, limits=limits)
+        return SandboxSpec(
+            id=self.id, tenant=self.tenant, uid=self.uid, workspace=self.workspace, limits=limits, box=self.box
+        )
 
 
 class Problem(msgspec.Struct):
@@ -88,4 +91,13 @@ def asking(n: int, spec: SandboxSpec) -> Ask:
         tmp_mb=limits.tmp_mb,
         open_files=limits.open_files,
     )
-    return Ask(n, "wake", id=spec.id, tenant=spec.tenant, workspace=spec.workspace, uid=spec.uid, limits=bounds)
+    return Ask(
+        n,
+        "wake",
+        id=spec.id,
+        tenant=spec.tenant,
+        workspace=spec.workspace,
+        uid=spec.uid,
+        limits=bounds,
+        box=spec.box,
+    )
