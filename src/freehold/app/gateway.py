@@ -21,6 +21,7 @@ import uvicorn
 from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
+from freehold.app.in_child import in_child
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
@@ -46,7 +47,7 @@ from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
 from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import migrate
+from freehold.store.revisions import stands_at_newest
 from freehold.vault.keyfile import master_key
 from freehold.vault.sealing import Vault
 
@@ -74,12 +75,25 @@ def open_store(settings: Settings, clock: Clock) -> Keep:
     folder = settings.data / "gateway"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = master_key(Path(settings.master_key_file) if settings.master_key_file else folder / "master.key")
+    migrated(folder)
     database = Database(sqlite_address(folder / "gateway.db"))
-    migrate(database, MIGRATIONS, lock=folder / "migrate.lock")
-    (folder / "gateway.db").chmod(0o600)
     keep = Keep(database, Vault(key), clock=clock, new_id=Ids(clock.now))
     keep.check()
     return keep
+
+
+def migrated(folder: Path) -> None:
+    """Bring the store in `folder` up to date, if it is not."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(sqlite_address(folder / "gateway.db"))
+    try:
+        if not stands_at_newest(database, MIGRATIONS):
+            from freehold.store.migrating import migrate  # noqa: PLC0415 - what it loads is not for this process
+
+            migrate(database, MIGRATIONS, lock=folder / "migrate.lock")
+        (folder / "gateway.db").chmod(0o600)
+    finally:
+        database.close()
 
 
 def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
@@ -163,24 +177,26 @@ async def listening(settings: Settings, gateway: Gateway) -> AsyncIterator[None]
 
 async def serve(settings: Settings) -> None:
     """Be the gateway until told to stop."""
-    close_off()
     failpoints.arm(settings.failpoint)
     clock = SystemClock()
-    with alone(settings.data / "gateway" / "lock"):
-        async with composed(settings, clock) as gateway, listening(settings, gateway):
-            duties = [asyncio.create_task(duty) for duty in _duties(gateway, clock)]
-            gc.collect()
-            gc.freeze()
-            await stop_asked().wait()
-            for duty in duties:
-                duty.cancel()
-            await gateway.keep.seal()
+    async with composed(settings, clock) as gateway, listening(settings, gateway):
+        duties = [asyncio.create_task(duty) for duty in _duties(gateway, clock)]
+        gc.collect()
+        gc.freeze()
+        await stop_asked().wait()
+        for duty in duties:
+            duty.cancel()
+        await gateway.keep.seal()
 
 
 def main(settings: Settings) -> None:
     """Run the gateway process."""
     os.umask(0o077)  # whatever is made here is nobody else's
-    run_process(settings, serve(settings))
+    close_off()
+    folder = settings.data / "gateway"
+    with alone(folder / "lock"):
+        in_child(lambda: migrated(folder))
+        run_process(settings, serve(settings))
 
 
 def _server(edge: Edge) -> Server:

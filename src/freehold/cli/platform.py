@@ -2,13 +2,14 @@
 
 import importlib
 import json
+import os
 import sys
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from freehold.cli.options import JsonOption
-from freehold.cli.showing import bold, clean, colour, note
+from freehold.cli.showing import bold, clean, colour, note, table
 
 PAINT: Final = {"web": "blue", "worker": "green", "gateway": "yellow", "up": "dim"}
 
@@ -18,7 +19,8 @@ def add_to(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("demo")(demo)
     app.command("doctor")(doctor)
-    for name in ("web", "worker", "gateway"):
+    app.command("gateway", rich_help_panel="Single processes")(gateway)
+    for name in ("web", "worker"):
         app.command(name, help=f"Run the {name} process alone.", rich_help_panel="Single processes")(_process(name))
 
 
@@ -55,6 +57,21 @@ def doctor(as_json: JsonOption = False) -> None:
         if finding.remedy:
             print(f"     {' ' * 18} {'' if finding.ok else '-> '}{finding.remedy}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def gateway(
+    packages: Annotated[
+        bool, typer.Option("--packages", help="List what the running gateway has loaded of others, and why.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the gateway process alone."""
+    if not packages:  # started anew: what the command line loads is not for that process
+        os.execv(sys.executable, [sys.executable, "-m", "freehold", "gateway"])  # noqa: S606 - the words are ours
+    from freehold.app.asking import loaded_packages  # noqa: PLC0415 - noun commands need none of this
+    from freehold.settings import Settings  # noqa: PLC0415
+
+    table(loaded_packages(Settings.read()), "name", "version", "direct", "reason", as_json=as_json)
 
 
 def _process(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, final
 from freehold.core.ceremonies import Claims
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.gateway.dialling import Line, OnText
+from freehold.gateway.money_line import MoneyLine
 
 __all__ = ["ChatReply", "OnText", "ToolCall", "WebGateway", "Work", "WorkerGateway"]
 
@@ -100,7 +101,7 @@ class WorkerGateway(Line):
 
 
 @final
-class WebGateway(Line):
+class WebGateway(MoneyLine):
     """What web may ask of the gateway; no tenant means the platform itself."""
 
     async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
@@ -140,10 +141,6 @@ class WebGateway(Line):
     async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
         """Decide about an effect that was asked about, naming the bytes that were shown."""
         await self.ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
-
-    async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
-        """Return `rows` (newest first, at most 1,000), `kinds` and `total`, from a moment on; no tenant: of all."""
-        return dict(await self.ask("usage", {"tenant": tenant, "run": run, "since": since}))
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
@@ -255,6 +252,10 @@ class WebGateway(Line):
     async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
         """Destroy the tenant's keys and what is kept under them; return when (`at`) and how many `rows`, by table."""
         return dict(await self.ask("tenants/erase", {"tenant": tenant, "by": by}))
+
+    async def packages(self) -> list[dict[str, Any]]:
+        """Return `name`, `version`, `direct` and `reason` of every package of others that the gateway has loaded."""
+        return list(await self.ask("packages", {}))
 
     async def health(self) -> dict[str, Any]:
         """

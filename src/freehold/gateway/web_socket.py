@@ -16,6 +16,7 @@ from freehold.gateway.effects import Effects
 from freehold.gateway.grants import Grants
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
+from freehold.gateway.packages import loaded
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
 from freehold.gateway.prices import Prices
@@ -78,6 +79,9 @@ class _Web:
         if self._prices.known(found.connected.kind, config, found.model) is None:
             await asyncio.to_thread(self._prices.look_up, config, found.model, at=self._keep.now())
 
+    async def packages(self, _request: asked.Nothing) -> list[dict[str, Any]]:
+        return await self._keep.aside(loaded)
+
     async def health(self, _request: asked.Nothing) -> dict[str, Any]:
         await self._keep.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
         return {"ok": True, "mail": self._mails}
@@ -124,6 +128,7 @@ def web_edge(
         ),
         "webhooks/verify": route(asked.WebhookRequest, verified),
         "mail": route(asked.MailRequest, effects.mail),
+        "packages": route(asked.Nothing, web.packages),
         "health": route(asked.Nothing, web.health),
     }
     return Edge(
