@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from freehold.core.effects import EffectState
-from freehold.core.errors import Exhausted, Invalid
+from freehold.core.errors import Exhausted, Invalid, Unavailable
 from freehold.core.extending import Extension, most, wanted
 from freehold.core.money import NANO, BudgetScope, Period
 from freehold.core.runs import WaitsFor
@@ -79,6 +79,27 @@ async def test_a_second_limit_is_asked_about_by_itself() -> None:
     played.gateway.approve(question.key)
     assert await played.stage.resume(again, approve=True) == Done("Done after all.")
     assert played.gateway.performed == [KEY, "run_1/2/1/1"]
+
+
+async def test_what_was_approved_is_taken_up_even_after_an_outage_in_between() -> None:
+    played = set_up([spent(), "Done after all."])
+    ending = await played.stage.say("work")
+    played.gateway.approve(KEY)
+    played.gateway.away = [Unavailable("Paused.", code="effects_paused")]
+    out = await played.stage.resume(ending, approve=True)
+    assert isinstance(out, Park)
+    assert out.waits_for is WaitsFor.OUTAGE
+    assert await played.stage.resume(out) == Done("Done after all.")
+    assert played.gateway.performed == [KEY]
+
+
+async def test_what_was_taken_up_once_is_not_taken_up_in_every_later_segment() -> None:
+    played = set_up([spent(), [("delete_file", {"path": "a"})], "Done."], tools={"delete_file": "ask"})
+    ending = await played.stage.say("work")
+    played.gateway.approve(KEY)
+    asked = await played.stage.resume(ending, approve=True)
+    assert await played.stage.resume(asked, approve=False) == Done("Done.")
+    assert [key for key in played.stage.journal.begun if key.startswith(KEY)] == [KEY, f"{KEY}/2"]
 
 
 async def test_a_run_that_nobody_attends_is_over_at_once() -> None:

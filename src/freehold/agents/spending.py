@@ -45,11 +45,18 @@ async def ask_for_more(gateway: Gateway, segment: Segment, *, asked: str, result
 
 
 async def go_on(gateway: Gateway, segment: Segment) -> None:
-    """Take up what was decided about money since the segment before; raise the end of a run that gets no more."""
-    before = f"{segment.run.id}/{segment.run.segment - 1}/"
+    """Take up what was decided about money since the model's last reply; raise the end of a run that gets no more."""
+    run = segment.run.id
+    answered = max((_segment_of(str(part.content.get("key", "")), run) for part in segment.earlier), default=0)
     for approval in segment.approvals:
-        if approval.connection == BUDGET and approval.key.startswith(before):
+        if approval.connection == BUDGET and _segment_of(approval.key, run) >= answered:
             await _decided(gateway, segment, approval)
+
+
+def _segment_of(key: str, run: str) -> int:
+    """Return the segment in which a key of `run` was given; 0 for what is not of this run."""
+    whose, _, rest = key.partition("/")
+    return int(rest.partition("/")[0]) if whose == run and rest else 0
 
 
 async def _decided(gateway: Gateway, segment: Segment, approval: Approval) -> None:
