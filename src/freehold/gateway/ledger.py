@@ -7,7 +7,7 @@ record are one transaction; the outcome with all of its own is a second.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -124,12 +124,13 @@ def write(
     again: bool = False,
     expires_at: datetime | None = None,
     outcome: dict[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Write the intent down in `state`: a new row, or the one that stood there moved on.
 
     `again` says whether an attempt that broke off may be repeated under the same key. The record tells the
-    `verdict`, the version whose grants it came from, and who approved.
+    `verdict`, the version whose grants it came from, who approved, and `more` about it.
     """
     values: dict[str, Any] = {"state": state, "epoch": intent.epoch, "again": again, "decision": None}
     if outcome is not None:
@@ -144,6 +145,7 @@ def write(
         "agent": intent.agent,
         "epoch": intent.epoch,
         "trace": intent.trace,
+        **(more or {}),
     }
     keep.note(
         tx,

@@ -156,6 +156,18 @@ class Reading(Protocol):
         ...
 
 
+class Inward(Protocol):
+    """Translates what a caller sends in one format into a chat completion, and the answer back."""
+
+    def request(self, asked: Asked) -> Asked:
+        """Return the chat completion that `asked` means; raise `Invalid` (`not_supported`) for what it cannot say."""
+        ...
+
+    def reading(self, inner: Reading, asked: Asked) -> Reading:
+        """Return what turns the chat completion that `inner` reads into the answer to `asked`."""
+        ...
+
+
 class ModelDriver(Protocol):
     """Knows one format of model providers."""
 

@@ -1,0 +1,255 @@
+"""
+The door to models: `/v1` as clients of OpenAI and Anthropic know it, in plain ASGI.
+
+Who calls is known by the door that was knocked at, or by the key that was shown there. What comes in is looked at as
+little as it takes to send it on; a caller that hangs up is settled for all the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, final
+
+import msgspec
+
+from freehold.core.errors import FreeholdError, Invalid, NotFound
+from freehold.core.money import Level
+from freehold.gateway.calls import bodies
+from freehold.gateway.calls.engine import Caller, Engine, Record
+from freehold.gateway.calls.passage import Passage
+from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.calls.refusing import refusal
+
+log = logging.getLogger(__name__)
+
+MAX_BODY: Final = 64 << 20
+DRAIN_SECONDS: Final = 60.0
+"""How long an answer is read to its end, for its usage, when nobody listens any more."""
+APIS: Final = {
+    "/v1/chat/completions": Api.CHAT,
+    "/v1/responses": Api.RESPONSES,
+    "/v1/embeddings": Api.EMBEDDINGS,
+    "/v1/images/generations": Api.IMAGES,
+    "/v1/audio/transcriptions": Api.TRANSCRIPTION,
+    "/v1/audio/speech": Api.SPEECH,
+    "/v1/messages": Api.MESSAGES,
+    "/v1/messages/count_tokens": Api.COUNT_TOKENS,
+}
+MODELS: Final = "/v1/models"
+_PASSED_ON: Final = frozenset({b"anthropic-version", b"anthropic-beta", b"openai-beta", b"accept"})
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Known = Callable[[str], Awaitable[Caller]]
+"""Returns who shows a key; raises `Denied` where nobody does."""
+
+
+class _Options(msgspec.Struct):
+    include_usage: bool | None = False
+
+
+class _Head(msgspec.Struct):
+    """What is looked at of a request; all else goes on unread."""
+
+    model: str
+    stream: bool | None = False
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    n: int | None = 1
+    stream_options: _Options | None = None
+
+
+_head: Final = msgspec.json.Decoder(_Head)
+
+
+@final
+class Door:
+    """Answers model calls of one caller, or of whoever shows a key."""
+
+    def __init__(
+        self, engine: Engine, who: Caller | Known, *, models: Callable[[Caller], Awaitable[list[str]]]
+    ) -> None:
+        """Let in `who`, or whom `who` knows by the key; `models` lists what a caller may name."""
+        self._engine, self._who, self._models = engine, who, models
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path = str(scope["path"])
+        api = APIS.get(path, Api.MESSAGES if _is_anthropic(scope) else Api.CHAT)
+        try:
+            caller = await self._caller(scope)
+            if path == MODELS or path.startswith(MODELS + "/"):
+                await self._list(caller, path, api, send)
+                return
+            passage, record = await self._called(caller, path, scope, receive)
+        except FreeholdError as error:
+            await _refuse(send, api, error)
+        except Exception:
+            log.exception("A model call broke.")
+            await _refuse(send, api, FreeholdError("The gateway broke on this.", remedy="See its log."))
+        else:
+            await self._pass_on(passage, record, receive, send)
+
+    async def _called(self, caller: Caller, path: str, scope: Scope, receive: Receive) -> tuple[Passage, Record]:
+        if path not in APIS or scope["method"] != "POST":
+            raise NotFound("There is no such thing here.", remedy="See the paths under /v1 in the documentation.")
+        asked = _asked(APIS[path], scope, await _body(receive))
+        record = Record(self._engine.keep, caller.whom, asked)
+        return await self._engine.call(caller, asked, record), record
+
+    async def _pass_on(self, passage: Passage, record: Record, receive: Receive, send: Send) -> None:
+        pieces = passage.pieces()
+        try:
+            head = _headers(passage)
+            if passage.whole:
+                body = await anext(pieces)
+                head.append((b"content-length", str(len(body)).encode()))
+                await send({"type": "http.response.start", "status": passage.status, "headers": head})
+                await send({"type": "http.response.body", "body": body})
+                return
+            await send({"type": "http.response.start", "status": passage.status, "headers": head})
+            gone = asyncio.get_running_loop().create_task(_gone(receive, passage))
+            try:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            finally:
+                gone.cancel()
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await pieces.aclose()
+            self._engine.finish(passage, record)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        if isinstance(self._who, Caller):
+            return self._who
+        shown = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                shown = value[7:] if value[:7].lower() == b"bearer " else value
+            elif name == b"x-api-key":
+                shown = value
+        return await self._who(shown.decode("latin-1").strip())
+
+    async def _list(self, caller: Caller, path: str, api: Api, send: Send) -> None:
+        names = await self._models(caller)
+        one = path.removeprefix(MODELS).removeprefix("/")
+        if one:
+            if one not in names:
+                raise NotFound(f"There is no model {one[:80]!r} for you.", remedy=f"GET {MODELS} lists them.")
+            told: dict[str, Any] = _model(one, api)
+        else:
+            told = {"object": "list", "data": [_model(name, api) for name in names]}
+            told |= {
+                "has_more": False,
+                "first_id": names[0] if names else None,
+                "last_id": names[-1] if names else None,
+            }
+        await _send(send, 200, [(b"content-type", b"application/json")], msgspec.json.encode(told))
+
+
+def _asked(api: Api, scope: Scope, body: bytes) -> Asked:
+    headers = {name: value for name, value in scope["headers"] if name in _PASSED_ON or name == b"content-type"}
+    content_type = headers.pop(b"content-type", b"application/json").decode("latin-1")
+    passed = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
+    if api is Api.TRANSCRIPTION:
+        return _by_form(body, content_type, passed)
+    try:
+        head = _head.decode(body)
+    except msgspec.DecodeError as error:
+        raise Invalid(
+            f"The request is not as it must be: {error}.", code="bad_request", remedy="Send JSON with a model."
+        ) from error
+    most = head.max_completion_tokens or head.max_output_tokens or head.max_tokens
+    return Asked(
+        api=api,
+        model=head.model,
+        body=body,
+        content_type=content_type,
+        stream=bool(head.stream),
+        max_output=most,
+        choices=max(head.n or 1, 1),
+        usage_wanted=bool(head.stream_options and head.stream_options.include_usage),
+        headers=passed,
+    )
+
+
+def _by_form(body: bytes, content_type: str, passed: Mapping[str, str]) -> Asked:
+    told = bodies.fields(body, bodies.form(body, content_type))
+    if not told.get("model"):
+        raise Invalid("The form names no model.", code="bad_request", remedy="Send a field `model`.")
+    stream = told.get("stream", "").lower() in {"true", "1"}
+    return Asked(
+        api=Api.TRANSCRIPTION,
+        model=told["model"],
+        body=body,
+        content_type=content_type,
+        stream=stream,
+        headers=passed,
+    )
+
+
+def _headers(passage: Passage) -> list[tuple[bytes, bytes]]:
+    call = passage.usage_id.encode()
+    head = [
+        (b"content-type", passage.content_type.encode("latin-1")),
+        (b"x-request-id", call),
+        (b"request-id", call),
+        (b"x-freehold-route", passage.way.name.encode("utf-8", "replace")),
+    ]
+    if passage.hold.clamped:
+        head.append((b"x-freehold-max-tokens", str(passage.hold.max_output).encode()))
+    if passage.asked.stream:
+        head.append((b"cache-control", b"no-cache"))
+    return head
+
+
+async def _gone(receive: Receive, passage: Passage) -> None:
+    """Give an answer that nobody listens to any more some time to come to its end."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await asyncio.sleep(DRAIN_SECONDS)
+    passage.abandon()
+
+
+def _model(name: str, api: Api) -> dict[str, Any]:
+    if api is Api.MESSAGES:
+        return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "level" if name in set(Level) else "connection"}
+
+
+def _is_anthropic(scope: Scope) -> bool:
+    return any(name == b"anthropic-version" for name, _ in scope["headers"])
+
+
+async def _body(receive: Receive) -> bytes:
+    event = await receive()
+    if event["type"] == "http.request" and not event.get("more_body", False):
+        return bytes(event.get("body", b""))
+    chunks, size = [], 0
+    while True:
+        if event["type"] != "http.request":
+            raise Invalid("The request broke off.")
+        chunks.append(event.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise Invalid(
+                "The request is too large.", code="too_large", status=413, remedy=f"At most {MAX_BODY} bytes."
+            )
+        if not event.get("more_body", False):
+            return b"".join(chunks)
+        event = await receive()
+
+
+async def _refuse(send: Send, api: Api, error: FreeholdError) -> None:
+    status, headers, body = refusal(api, error)
+    await _send(send, status, headers, body)
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

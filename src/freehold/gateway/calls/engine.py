@@ -1,0 +1,353 @@
+"""
+The engine: find the way, hold the money, write it down, make the call, pass the answer on, settle.
+
+What fails before the caller has seen a byte goes on to the next route, as an attempt with a hold and a row of its own.
+What fails after that is told inside the stream. Nothing is dialled before its row and its link of the record are on
+disk, and whatever was dialled is settled.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, final
+
+from sqlalchemy import Connection as Tx
+from typing_extensions import Unpack
+
+from freehold.audit.recording import Facts
+from freehold.core.errors import Denied, Exhausted, FreeholdError, Invalid, Unavailable
+from freehold.core.money import UsageKind
+from freehold.failpoints import reach
+from freehold.gateway import switches
+from freehold.gateway.calls.cooling import Cooling
+from freehold.gateway.calls.inward import inward
+from freehold.gateway.calls.passage import Passage
+from freehold.gateway.calls.ports import Answer, Asked, Sent, Whom
+from freehold.gateway.calls.refusal import refusal
+from freehold.gateway.calls.routing import Way, Ways
+from freehold.gateway.keeping import Keep
+from freehold.gateway.money import bounds, meter, warnings
+from freehold.gateway.money.books import Books, Hold
+from freehold.gateway.ports import NotSent
+
+log = logging.getLogger(__name__)
+
+MAX_REFUSAL: Final = 4_096
+AGAIN_SECONDS: Final = 0.2
+CLOSE_AGAIN_SECONDS: Final = 1.0
+CEILING: Final = 65_536
+"""Tokens that money is kept back for where a caller does not say how many it wants at most."""
+ANY_MODEL: Final = 4_096
+"""Tokens that every model of today can answer with: a limit that is larger may be refused by its provider."""
+
+
+class Telling(Protocol):
+    """Writes about a call what else there is to write, in the transactions of its row."""
+
+    def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
+        """Write before anything is sent; what it raises keeps the call from being made."""
+        ...
+
+    def closing(self, tx: Tx, passage: Passage, detail: dict[str, Any]) -> None:
+        """Write what came of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls, as its listener knows it."""
+
+    whom: Whom
+    models: frozenset[str] | None = None
+    """Levels and CONNECTION/MODEL it may name; none: whatever its tenant may."""
+
+    def require(self, model: str) -> None:
+        """Raise `Denied` (`model_not_granted`) where the caller may not call `model`."""
+        if self.models is not None and model not in self.models:
+            raise Denied(
+                f"You may not call the model {model[:80]!r}.",
+                code="model_not_granted",
+                remedy=f"Use one of: {', '.join(sorted(self.models)) or 'none is granted'}.",
+            )
+
+
+@final
+class Record:
+    """Tells the record about a call: who, what, where to, how much; never what was said."""
+
+    def __init__(self, keep: Keep, whom: Whom, asked: Asked) -> None:
+        self._keep, self._whom, self._asked = keep, whom, asked
+
+    def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
+        """Write down that a call begins."""
+        self._note(tx, "model.call", usage_id, detail, arguments=hashlib.sha256(self._asked.body).hexdigest())
+
+    def closing(self, tx: Tx, passage: Passage, detail: dict[str, Any]) -> None:
+        """Write down what came of it."""
+        digest = passage.settled.digest if passage.settled else ""
+        self._note(tx, "model.done", passage.usage_id, detail, result=digest)
+
+    def _note(self, tx: Tx, action: str, subject: str, detail: dict[str, Any], **facts: Unpack[Facts]) -> None:
+        whom = self._whom
+        self._keep.note(
+            tx,
+            whom.tenant,
+            actor=whom.actor,
+            action=action,
+            subject=subject,
+            detail=detail,
+            run=whom.run,
+            policy=whom.version,
+            verdict="allow",
+            **facts,
+        )
+
+
+@final
+class Engine:
+    """Makes model calls."""
+
+    def __init__(
+        self, keep: Keep, ways: Ways, books: Books, *, seconds: float, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """Call by `ways`; wait at most `seconds` for the beginning of an answer."""
+        self.keep, self._ways, self._books = keep, ways, books
+        self._seconds, self._sleep = seconds, sleep
+        self._cooling = Cooling()
+        self._calibration = bounds.Calibration()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def call(self, caller: Caller, asked: Asked, telling: Telling | None = None) -> Passage:
+        """
+        Return the answer to `asked` from the first byte on.
+
+        Raises what refused it: `Denied`, `Exhausted` (402), `Invalid`; or `Unavailable` once every route failed.
+        """
+        caller.require(asked.model)
+        told = telling or Record(self.keep, caller.whom, asked)
+        found = await self._ways.find(caller.whom.tenant, asked.model)
+        ways = self._in_order([way for way in found if _speaks(way, asked)])
+        first = ""
+        for number, way in enumerate(ways, start=1):
+            try:
+                return await self._attempt(caller.whom, asked, way, told, attempt=number, call=first)
+            except _Failed as failed:
+                first = first or failed.usage_id
+                self._cooling.failed(way.place, self.keep.now(), after=getattr(failed.error, "after", 0.0))
+                if number == len(ways):
+                    raise failed.error from failed
+                log.info("The route %s failed (%s); the next one is tried.", way.name, failed.error.code)
+        raise Invalid(
+            f"None of the connections of {asked.model[:80]!r} can do that.",
+            code="not_supported",
+            remedy="Use a model of a provider that offers it.",
+        )
+
+    def finish(self, passage: Passage, telling: Telling) -> None:
+        """Write down what came of a call, behind the answer; a disk that is full is waited for."""
+        task = asyncio.get_running_loop().create_task(self._insist(passage, telling))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self, passage: Passage, telling: Telling) -> None:
+        """Write down what came of a call."""
+        settled = passage.settled
+        if settled is None:
+            raise RuntimeError("A call is settled before it is written down.")
+        if settled.units is not None and not settled.estimated and settled.units.input:
+            self._calibration.learn(passage.way.model, len(passage.asked.body), settled.units.input)
+        tenant = passage.hold.tenant
+        detail = {
+            "status": settled.status,
+            "address": settled.address,
+            "bytes": settled.bytes_out,
+            "cost_nano": settled.cost_nano,
+            "charge_nano": settled.charge_nano,
+            "code": settled.code,
+        }
+
+        def write(tx: Tx) -> None:
+            meter.close(
+                tx,
+                self.keep,
+                tenant=tenant,
+                usage_id=passage.usage_id,
+                state=settled.state,
+                units=settled.units,
+                cost_nano=settled.cost_nano,
+                charge_nano=settled.charge_nano,
+                estimated=settled.estimated,
+                status=settled.status,
+                bytes_out=settled.bytes_out,
+            )
+            warnings.note(tx, self.keep, tenant=tenant, crossings=passage.hold.crossed)
+            telling.closing(tx, passage, detail)
+
+        await self.keep.write(write)
+
+    async def drain(self) -> None:
+        """Wait for what is being written down."""
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=5.0)
+
+    async def _attempt(self, whom: Whom, asked: Asked, way: Way, told: Telling, *, attempt: int, call: str) -> Passage:
+        adapter = inward(asked, way.driver)
+        inner = adapter.request(asked) if adapter else asked
+        ratio = self._calibration.ratio(way.model)
+        estimate = bounds.estimate(inner, way.price, ratio=ratio, ceiling=CEILING)
+        whom = replace(whom, level=way.level)
+        hold = await self._books.hold(whom, estimate, own=way.own)
+        try:
+            sent = way.driver.request(
+                inner,
+                model=way.model,
+                config=way.connected.config,
+                credential=way.credential,
+                limit=_limit(asked, hold),
+            )
+            usage_id = await self.keep.write(
+                lambda tx: self._open(tx, whom, asked, way, told, hold, attempt=attempt, call=call)
+            )
+        except BaseException:
+            self._books.release(hold)
+            raise
+        reach("gateway", "intent")
+        passage = Passage(asked, way, books=self._books, hold=hold, usage_id=usage_id)
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await self._sent(way, sent)
+                await _accepted(passage, answer)
+                reading = way.driver.reading(inner, answer)
+                await passage.begin(answer, adapter.reading(reading, asked) if adapter else reading)
+        except BaseException as error:
+            await self._broke(passage, told, _translated(error))
+            raise
+        self._cooling.answered(way.place)
+        return passage
+
+    async def _sent(self, way: Way, sent: Sent) -> Answer:
+        try:
+            return await way.driver.send(sent, _left)
+        except NotSent:
+            await self._sleep(AGAIN_SECONDS)  # provably nothing happened, so once more changes nothing
+            return await way.driver.send(sent, _left)
+
+    async def _broke(self, passage: Passage, told: Telling, error: FreeholdError) -> None:
+        await passage.fail(error)
+        await self.close(passage, told)
+        if isinstance(error, Unavailable) or (isinstance(error, Denied) and error.code == "provider_refused"):
+            raise _Failed(passage.usage_id, error)
+        raise error
+
+    def _open(
+        self, tx: Tx, whom: Whom, asked: Asked, way: Way, told: Telling, hold: Hold, *, attempt: int, call: str
+    ) -> str:
+        switches.require_effects(tx, whom.tenant)
+        opening = meter.Opening(
+            whom=whom,
+            kind=UsageKind.MODEL,
+            api=asked.api,
+            model=way.model,
+            provider=way.connected.name,
+            price_id=way.price.id,
+            hold_nano=hold.nano,
+            own=way.own,
+            attempt=attempt,
+            call=call,
+            bytes_in=len(asked.body),
+            opened_at=hold.opened_at,
+        )
+        usage_id = meter.open(tx, self.keep, opening)
+        detail = {
+            "connection": way.connected.name,
+            "credential": way.connected.secret or "",
+            "host": way.host,
+            "model": way.model,
+            "api": str(asked.api),
+            "level": way.level,
+            "agent": whom.agent,
+            "key": whom.key,
+            "bytes": len(asked.body),
+            "hold_nano": hold.nano,
+            "price": way.price.id,
+            "attempt": attempt,
+            "trace": whom.trace,
+        }
+        told.opening(tx, usage_id, detail)
+        return usage_id
+
+    def _in_order(self, ways: Sequence[Way]) -> list[Way]:
+        """Return the ways with those that cool down behind the others, the soonest ready first."""
+        if len(ways) < 2:  # noqa: PLR2004
+            return list(ways)
+        now = self.keep.now()
+        return sorted(ways, key=lambda way: self._cooling.since(way.place, now))
+
+    async def _insist(self, passage: Passage, telling: Telling) -> None:
+        while True:
+            try:
+                await self.close(passage, telling)
+            except (Exhausted, Unavailable):
+                await self._sleep(CLOSE_AGAIN_SECONDS)
+            except Exception:
+                log.exception("A call could not be closed; the next start charges it at its hold.")
+                return
+            else:
+                return
+
+
+class _Failed(Exception):
+    """An attempt failed, and another route may be tried."""
+
+    def __init__(self, usage_id: str, error: FreeholdError) -> None:
+        super().__init__(error.message)
+        self.usage_id, self.error = usage_id, error
+
+
+def _limit(asked: Asked, hold: Hold) -> int | None:
+    """Return the limit to put into a request whose money is short; where it might be refused, the stream is cut instead."""
+    if not hold.clamped or hold.max_output is None:
+        return None
+    return hold.max_output if asked.max_output is not None or hold.max_output <= ANY_MODEL else None
+
+
+def _speaks(way: Way, asked: Asked) -> bool:
+    driver = way.driver
+    return asked.api in driver.native or asked.api in driver.adapted or inward(asked, driver) is not None
+
+
+def _left() -> None:
+    reach("gateway", "sent")
+
+
+async def _accepted(passage: Passage, answer: Answer) -> None:
+    """Raise the error that the head of an answer tells, if it tells one."""
+    passage.status = answer.status
+    if not 200 <= answer.status < 300:  # noqa: PLR2004
+        raise refusal(answer.status, answer.headers, await _some(answer.chunks), passage.way.credential)
+
+
+async def _some(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the beginning of a refusal: enough to read, too little to fill us."""
+    body = b""
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_REFUSAL:
+            break
+    return body[:MAX_REFUSAL]
+
+
+def _translated(error: BaseException) -> FreeholdError:
+    if isinstance(error, FreeholdError):
+        return error
+    if isinstance(error, TimeoutError):
+        return Unavailable(
+            "The model's provider took too long.",
+            code="provider_timeout",
+            remedy="Try again, or raise FREEHOLD_MODEL_TIMEOUT.",
+        )
+    if not isinstance(error, asyncio.CancelledError):
+        log.error("A model driver broke.", exc_info=error)
+    return FreeholdError("The call to the model broke on our side.", remedy="See the gateway's log.")
