@@ -71,6 +71,11 @@ def ends(period: Period, at: datetime) -> datetime | None:
     return start + timedelta(days=1) if period is Period.DAY else (start + timedelta(days=32)).replace(day=1)
 
 
+def spelt(at: datetime) -> str:
+    """Return a moment as it is written on the wire."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class UsageKind(StrEnum):
     """What was used."""
 

@@ -1,0 +1,135 @@
+"""
+The meter's rows: one per attempt, open before it is dialled, closed when it is known what it cost.
+
+Every function works inside a transaction of its caller. What is found open at a start belongs to a call whose gateway
+died: it is charged what was held for it, and says that this was estimated.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import bindparam, func, insert, select, update
+
+from freehold.core.money import UsageKind, UsageState
+from freehold.gateway.calls.ports import Units, Whom
+from freehold.gateway.keeping import Keep
+from freehold.gateway.money import accounts
+from freehold.gateway.tables import usage
+
+_OPEN: Final = insert(usage)
+_CLOSE: Final = update(usage).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
+_NOTHING: Final = Units(requests=0)
+_MINE: Final = select(usage.c.own).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is known of an attempt before it is dialled."""
+
+    whom: Whom
+    kind: UsageKind = UsageKind.MODEL
+    key: str = ""
+    """Of the effect, for a worker's call."""
+    api: str = ""
+    model: str = ""
+    provider: str = ""
+    """The connection's name."""
+    price_id: str = ""
+    hold_nano: int = 0
+    own: bool = False
+    """Whether the connection is the tenant's own."""
+    attempt: int = 1
+    call: str = ""
+    """The id of the call's first attempt; empty for that one itself."""
+    bytes_in: int = 0
+    opened_at: datetime
+    """When the money was held: it counts to the windows that this lies in."""
+
+
+def open(tx: Tx, keep: Keep, opening: Opening) -> str:  # noqa: A001 - what is done to a row; called as meter.open
+    """Write an open row and return its id."""
+    made = keep.new_id("usg")
+    whom = opening.whom
+    tx.execute(
+        _OPEN,
+        {
+            "tenant": whom.tenant,
+            "id": made,
+            "agent": whom.agent,
+            "version": whom.version,
+            "run": whom.run,
+            "key": opening.key,
+            "kind": opening.kind,
+            "model": opening.model,
+            "provider": opening.provider,
+            "state": UsageState.OPEN,
+            "hold_nano": opening.hold_nano,
+            "price": opening.price_id,
+            "api": opening.api,
+            "level": whom.level,
+            "model_key": whom.key,
+            "attended": whom.attended,
+            "own": opening.own,
+            "attempt": opening.attempt,
+            "call": opening.call or made,
+            "bytes_in": opening.bytes_in,
+            "opened_at": opening.opened_at,
+        },
+    )
+    return made
+
+
+def close(
+    tx: Tx,
+    keep: Keep,
+    *,
+    tenant: str,
+    usage_id: str,
+    state: UsageState,
+    units: Units | None = None,
+    cost_nano: int = 0,
+    charge_nano: int = 0,
+    estimated: bool = False,
+    status: int = 0,
+    bytes_out: int = 0,
+) -> None:
+    """Close a row with what it turned out to be, and take the charge off the tenant's credit."""
+    told = units or _NOTHING
+    values = {
+        "state": state,
+        "tokens_in": told.input,
+        "tokens_out": told.output,
+        "tokens_cached": told.cached,
+        "tokens_written": told.written,
+        "images": told.images,
+        "seconds": told.seconds,
+        "characters": told.characters,
+        "cost_nano": cost_nano,
+        "charge_nano": charge_nano,
+        "estimated": estimated,
+        "status": status,
+        "bytes_out": bytes_out,
+        "closed_at": keep.now(),
+    }
+    which = {"of_tenant": tenant, "of_id": usage_id}
+    tx.execute(_CLOSE, which | values)
+    if charge_nano and not tx.execute(_MINE, which).scalar():
+        accounts.spend(tx, tenant=tenant, nano=charge_nano)
+
+
+def recover(tx: Tx, keep: Keep) -> int:
+    """Charge every row found open what was held for it, say that this is an estimate, and return how many there were."""
+    left = usage.c.state == UsageState.OPEN
+    sums = select(usage.c.tenant, func.sum(usage.c.hold_nano).label("nano")).where(left, usage.c.own.is_(False))
+    for row in tx.execute(sums.group_by(usage.c.tenant)).all():
+        accounts.spend(tx, tenant=row.tenant, nano=int(row.nano))
+    values = {
+        "state": UsageState.UNSETTLED,
+        "estimated": True,
+        "cost_nano": usage.c.hold_nano,
+        "charge_nano": usage.c.hold_nano,
+        "closed_at": keep.now(),
+    }
+    return tx.execute(update(usage).where(left).values(values)).rowcount

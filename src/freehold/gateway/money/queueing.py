@@ -1,0 +1,87 @@
+"""
+Whether a call gets its money now, gets less, waits for money that others hold, or is refused; pure.
+
+A call that would fit once others give back what they do not use waits for that. One that would not even then gets
+an answer that is shorter than it might have been, as long as that is worth the call.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+from freehold.gateway.calls.ports import Whom
+from freehold.gateway.money.bounds import Estimate
+from freehold.gateway.money.counters import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a call may have."""
+
+    nano: int
+    output: int | None
+    clamped: bool = False
+
+
+WAIT = Offer(0, None)
+"""The money is there and others hold it."""
+REFUSED = Offer(-1, None)
+"""There is not enough, whoever gives back what."""
+
+
+@final
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A call that waits for money."""
+
+    whom: Whom
+    estimate: Estimate
+    own: bool
+    got: "asyncio.Future[None]"
+    """Done when it is its turn to ask again."""
+    at: list[Tally] = field(default_factory=list)
+    """Where it waits."""
+
+    def wait_at(self, tallies: list[Tally]) -> None:
+        """Wait at these tallies and no others."""
+        for tally in self.at:
+            tally.waiting -= 1
+        self.at = tallies
+        for tally in tallies:
+            tally.waiting += 1
+
+
+def offer(  # noqa: PLR0911 - one per answer
+    estimate: Estimate, charge: Callable[[int], int], *, room: int | None, free: int | None, last: bool
+) -> Offer:
+    """
+    Return what a call may have of `room`, where `free` would be there if nobody held anything.
+
+    `charge` makes a charge of a cost; `last` says that it has waited long enough.
+    """
+    full = charge(estimate.nano(estimate.output or 0))
+    if room is None or free is None or full <= room:
+        return Offer(full, estimate.output)
+    if full <= free and not last:
+        return WAIT
+    if estimate.output is None or charge(estimate.nano(estimate.least)) > free:
+        return REFUSED
+    # Half of what it could have at best is worth having at once; less is not, while others hold some.
+    goal = estimate.least if last else max(estimate.least, affordable(estimate, charge, free) // 2)
+    if charge(estimate.nano(goal)) > room:
+        return REFUSED if last else WAIT
+    output = affordable(estimate, charge, room)
+    return Offer(charge(estimate.nano(output)), output, clamped=True)
+
+
+def affordable(estimate: Estimate, charge: Callable[[int], int], nano: int) -> int:
+    """Return the longest answer that `nano` pays for; 0 if it pays for none."""
+    low, high = 0, estimate.output or 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        if charge(estimate.nano(middle)) <= nano:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,74 @@
+"""What is said to a caller whose money has run out: how much is left, when there is some again, and who gives more."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from freehold.core.errors import Exhausted
+from freehold.core.money import NANO, BudgetScope, ends, spelt
+from freehold.gateway.money.bounds import Estimate
+from freehold.gateway.money.counters import Tally
+
+PAYMENT_REQUIRED: Final = 402
+_WHOSE: Final = {
+    BudgetScope.TIER: "the tenant's tier",
+    BudgetScope.CREDIT: "the tenant's credit",
+    BudgetScope.TENANT: "the tenant",
+    BudgetScope.AGENT: "this agent",
+    BudgetScope.KEY: "this model key",
+    BudgetScope.RUN: "one run",
+    BudgetScope.LEVEL: "this level",
+    BudgetScope.UNATTENDED: "runs nobody waits for",
+}
+
+
+def told(tally: Tally, at: datetime) -> dict[str, Any]:
+    """Return how things stand with a limit, for people and programs."""
+    resets = ends(tally.period, at)
+    return {
+        "scope": str(tally.scope),
+        "subject": tally.subject,
+        "period": str(tally.period),
+        "limit_nano": tally.limit or 0,
+        "spent_nano": tally.spent,
+        "held_nano": tally.held,
+        "left_nano": max(0, tally.room),
+        "resets_at": None if resets is None else spelt(resets),
+    }
+
+
+def exhausted(limited: list[Tally], at: datetime) -> Exhausted:
+    """Return the refusal of a call for which the tightest of `limited` has no room."""
+    tally = min(limited, key=lambda one: (one.free, one.room))
+    facts = told(tally, at)
+    left = f"{max(0, tally.room) / NANO:.6f} of {(tally.limit or 0) / NANO:.6f} USD are left"
+    credit = tally.scope is BudgetScope.CREDIT
+    error = Exhausted(
+        f"The budget of {_WHOSE[tally.scope]} is used up: {left}.",
+        code="credit_exhausted" if credit else "budget_exhausted",
+        status=PAYMENT_REQUIRED,
+        remedy=_remedy(tally, facts["resets_at"]),
+    )
+    error.facts = facts
+    return error
+
+
+def unpriced(estimate: Estimate) -> Exhausted:
+    """Return the refusal of a call of which nobody knows what it costs at most, to somebody with a limit."""
+    if estimate.price.known:
+        message = "What the provider buys by itself during this call has no price that is known beforehand."
+        remedy = "Leave out the provider's own tools, or ask somebody without a limit."
+    else:
+        message = "Nobody knows what this model costs, and a limit stands over this call."
+        remedy = "State its price in the connection's configuration (`price`), or take another model."
+    return Exhausted(message, code="price_unknown", status=PAYMENT_REQUIRED, remedy=remedy)
+
+
+def _remedy(tally: Tally, resets_at: str | None) -> str:
+    if tally.scope is BudgetScope.CREDIT:
+        return "Ask the operator to top up the tenant's account."
+    if tally.scope is BudgetScope.TIER:
+        return f"Wait until {resets_at}, or ask the operator for a larger tier."
+    raised = "ask an admin of the tenant to raise it with `freehold budget set`"
+    if resets_at is None:
+        return raised[0].upper() + raised[1:] + "."
+    return f"Wait until {resets_at}, or {raised}."
