@@ -10,9 +10,8 @@ from typing import Final, final
 
 from freehold.core.errors import Denied
 from freehold.gateway.calls import model_keys
-from freehold.gateway.calls.engine import Caller
 from freehold.gateway.calls.model_keys import ModelKey
-from freehold.gateway.calls.ports import Whom
+from freehold.gateway.calls.ports import Caller, Whom
 from freehold.gateway.keeping import Keep
 
 REMEMBERED: Final = 10_000

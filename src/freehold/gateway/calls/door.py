@@ -15,10 +15,11 @@ import msgspec
 from freehold.core.errors import FreeholdError, Invalid, NotFound
 from freehold.core.money import Level
 from freehold.gateway.calls import bodies
-from freehold.gateway.calls.engine import Caller, Engine, Record
+from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.calls.ports import Api, Asked, Caller
 from freehold.gateway.calls.refusing import refusal
+from freehold.gateway.calls.telling import Record
 
 log = logging.getLogger(__name__)
 

@@ -7,16 +7,13 @@ disk, and whatever was dialled is settled.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, final
+from dataclasses import replace
+from typing import Final, final
 
 from sqlalchemy import Connection as Tx
-from typing_extensions import Unpack
 
-from freehold.audit.recording import Facts
 from freehold.core.errors import Denied, Exhausted, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind
 from freehold.failpoints import reach
@@ -24,9 +21,11 @@ from freehold.gateway import switches
 from freehold.gateway.calls.cooling import Cooling
 from freehold.gateway.calls.inward import inward
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Answer, Asked, Sent, Whom
-from freehold.gateway.calls.refusal import refusal
+from freehold.gateway.calls.ports import Answer, Asked, Caller, Sent, Whom
+from freehold.gateway.calls.refusal import MAX_ERROR, refusal
+from freehold.gateway.calls.refusing import STATUS
 from freehold.gateway.calls.routing import Way, Ways
+from freehold.gateway.calls.telling import Record, Telling
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import bounds, meter, warnings
 from freehold.gateway.money.books import Books, Hold
@@ -34,75 +33,12 @@ from freehold.gateway.ports import NotSent
 
 log = logging.getLogger(__name__)
 
-MAX_REFUSAL: Final = 4_096
 AGAIN_SECONDS: Final = 0.2
 CLOSE_AGAIN_SECONDS: Final = 1.0
 CEILING: Final = 65_536
 """Tokens that money is kept back for where a caller does not say how many it wants at most."""
 ANY_MODEL: Final = 4_096
 """Tokens that every model of today can answer with: a limit that is larger may be refused by its provider."""
-
-
-class Telling(Protocol):
-    """Writes about a call what else there is to write, in the transactions of its row."""
-
-    def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
-        """Write before anything is sent; what it raises keeps the call from being made."""
-        ...
-
-    def closing(self, tx: Tx, passage: Passage, detail: dict[str, Any]) -> None:
-        """Write what came of it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who calls, as its listener knows it."""
-
-    whom: Whom
-    models: frozenset[str] | None = None
-    """Levels and CONNECTION/MODEL it may name; none: whatever its tenant may."""
-
-    def require(self, model: str) -> None:
-        """Raise `Denied` (`model_not_granted`) where the caller may not call `model`."""
-        if self.models is not None and model not in self.models:
-            raise Denied(
-                f"You may not call the model {model[:80]!r}.",
-                code="model_not_granted",
-                remedy=f"Use one of: {', '.join(sorted(self.models)) or 'none is granted'}.",
-            )
-
-
-@final
-class Record:
-    """Tells the record about a call: who, what, where to, how much; never what was said."""
-
-    def __init__(self, keep: Keep, whom: Whom, asked: Asked) -> None:
-        self._keep, self._whom, self._asked = keep, whom, asked
-
-    def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
-        """Write down that a call begins."""
-        self._note(tx, "model.call", usage_id, detail, arguments=hashlib.sha256(self._asked.body).hexdigest())
-
-    def closing(self, tx: Tx, passage: Passage, detail: dict[str, Any]) -> None:
-        """Write down what came of it."""
-        digest = passage.settled.digest if passage.settled else ""
-        self._note(tx, "model.done", passage.usage_id, detail, result=digest)
-
-    def _note(self, tx: Tx, action: str, subject: str, detail: dict[str, Any], **facts: Unpack[Facts]) -> None:
-        whom = self._whom
-        self._keep.note(
-            tx,
-            whom.tenant,
-            actor=whom.actor,
-            action=action,
-            subject=subject,
-            detail=detail,
-            run=whom.run,
-            policy=whom.version,
-            verdict="allow",
-            **facts,
-        )
 
 
 @final
@@ -326,7 +262,9 @@ async def _accepted(passage: Passage, answer: Answer) -> None:
     """Raise the error that the head of an answer tells, if it tells one."""
     passage.status = answer.status
     if not 200 <= answer.status < 300:  # noqa: PLR2004
-        raise refusal(answer.status, answer.headers, await _some(answer.chunks), passage.way.credential)
+        error = refusal(answer.status, answer.headers, await _some(answer.chunks), passage.way.credential)
+        error.facts = {STATUS: answer.status}
+        raise error
 
 
 async def _some(chunks: AsyncIterator[bytes]) -> bytes:
@@ -334,9 +272,9 @@ async def _some(chunks: AsyncIterator[bytes]) -> bytes:
     body = b""
     async for chunk in chunks:
         body += chunk
-        if len(body) > MAX_REFUSAL:
+        if len(body) > MAX_ERROR:
             break
-    return body[:MAX_REFUSAL]
+    return body[:MAX_ERROR]
 
 
 def _translated(error: BaseException) -> FreeholdError:

@@ -7,79 +7,32 @@ the caller's own format; a driver that must translate says so by `adapted`.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from freehold.core.errors import Denied
+from freehold.gateway.asked import Api, Asked, Units, Whom
 from freehold.gateway.ports import Credential
 
-
-class Api(StrEnum):
-    """What is asked of a model, and in whose format."""
-
-    CHAT = "chat"
-    """POST /v1/chat/completions"""
-    RESPONSES = "responses"
-    """POST /v1/responses"""
-    EMBEDDINGS = "embeddings"
-    """POST /v1/embeddings"""
-    IMAGES = "images"
-    """POST /v1/images/generations"""
-    TRANSCRIPTION = "transcription"
-    """POST /v1/audio/transcriptions, a form"""
-    SPEECH = "speech"
-    """POST /v1/audio/speech; what comes back is sound"""
-    MESSAGES = "messages"
-    """POST /v1/messages, as Anthropic has it"""
-    COUNT_TOKENS = "count_tokens"
-    """POST /v1/messages/count_tokens"""
-    MODELS = "models"
-    """GET /v1/models of the provider; costs nothing and proves that a key works"""
+__all__ = ["Answer", "Api", "Asked", "Caller", "ModelDriver", "Reading", "Sent", "Units", "Whom"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whom:
-    """In whose name a call is made; what it costs is counted for each of these."""
+class Caller:
+    """Who calls, as its listener knows it."""
 
-    tenant: str
-    agent: str = ""
-    version: str = ""
-    run: str = ""
-    key: str = ""
-    """The id of a model key."""
-    level: str = ""
-    """The alias that was asked for, if one was."""
-    attended: bool = False
-    """Whether a person waits for it."""
-    trace: str = ""
-    by: str = ""
-    """Who acts, as the record says it; else the run."""
+    whom: Whom
+    models: frozenset[str] | None = None
+    """Levels and CONNECTION/MODEL it may name; none: whatever its tenant may."""
 
-    @property
-    def actor(self) -> str:
-        """Who acts, as the record says it."""
-        return self.by or f"run:{self.run}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request as it came in, with what must be known about it."""
-
-    api: Api
-    model: str
-    """As the caller named it."""
-    body: bytes
-    """Whole and untouched; JSON, or a form for transcription."""
-    content_type: str = "application/json"
-    stream: bool = False
-    max_output: int | None = None
-    """Tokens the caller wants at most; none where it did not say."""
-    choices: int = 1
-    """How many answers it wants at once (`n`)."""
-    usage_wanted: bool = False
-    """Whether the caller asked to be told the usage of a stream; one that did not is not shown it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Those of the caller's that may go on, in lower case: `anthropic-version`, `anthropic-beta`, `openai-beta`, `accept`."""
+    def require(self, model: str) -> None:
+        """Raise `Denied` (`model_not_granted`) where the caller may not call `model`."""
+        if self.models is not None and model not in self.models:
+            raise Denied(
+                f"You may not call the model {model[:80]!r}.",
+                code="model_not_granted",
+                remedy=f"Use one of: {', '.join(sorted(self.models)) or 'none is granted'}.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,26 +44,6 @@ class Sent:
     headers: Mapping[str, str]
     body: bytes
     stream: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
-    """What a call used, as prices count it. `None` for the whole means that nobody said."""
-
-    input: int = 0
-    """Tokens, the cached ones included."""
-    cached: int = 0
-    """Tokens of `input` that were read from a cache."""
-    written: int = 0
-    """Tokens of `input` that were written to a cache."""
-    output: int = 0
-    """Tokens, those of reasoning included."""
-    images: int = 0
-    seconds: int = 0
-    """Of sound, rounded up."""
-    characters: int = 0
-    """Of text to speak."""
-    requests: int = 1
 
 
 @dataclass(slots=True, kw_only=True)

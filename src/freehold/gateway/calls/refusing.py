@@ -30,6 +30,9 @@ _ANTHROPIC_KINDS: Final = {
     503: "overloaded_error",
 }
 _BUSY: Final = "provider_busy"
+_REJECTED: Final = "provider_rejected"
+STATUS: Final = "provider_status"
+"""The fact of an error that says what the provider answered."""
 _OURS_FOR_CLIENTS: Final = {422: 400}
 """What clients know for a request that cannot be right."""
 
@@ -69,4 +72,6 @@ def status_of(error: FreeholdError) -> int:
     """Return the status that clients of models know for `error`."""
     if error.code == _BUSY:
         return 429
+    if error.code == _REJECTED and isinstance(told := error.facts.get(STATUS), int) and 400 <= told < 500:  # noqa: PLR2004
+        return told
     return _OURS_FOR_CLIENTS.get(error.status, error.status)

@@ -1,0 +1,96 @@
+"""Trying a connection out: one question that costs nothing and shows whether address and key are good."""
+
+import asyncio
+import time
+from typing import Any, Final, final
+
+import msgspec
+from sqlalchemy import Connection as Tx
+
+from freehold.core.errors import FreeholdError, Invalid, Unavailable
+from freehold.gateway import connections, secrets
+from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.calls.refusal import MAX_ERROR, refusal
+from freehold.gateway.connections import Connected, Drivers
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ports import Credential
+
+SECONDS: Final = 15.0
+MOST: Final = 4 << 20
+_QUESTION: Final = Asked(api=Api.MODELS, model="", body=b"")
+
+
+@final
+class Trial:
+    """Tries connections to models out."""
+
+    def __init__(self, keep: Keep, drivers: Drivers) -> None:
+        """Try by `drivers`."""
+        self._keep, self._drivers = keep, drivers
+
+    async def test(self, tenant: str | None, name: str, *, by: str) -> dict[str, Any]:
+        """
+        Return `ok`, `latency_ms`, how many `models` the provider lists, and where it is not ok `code` and `message`.
+
+        Raises `NotFound` where there is no such connection, `Invalid` (`not_supported`) for one that is not to models.
+        """
+        connected, credential = await self._keep.write(lambda tx: self._found(tx, tenant, name, by))
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(SECONDS):
+                models = await self._asked(connected, credential)
+        except TimeoutError:
+            return _failed(Unavailable("The provider did not answer.", code="provider_timeout"), began)
+        except FreeholdError as error:
+            return _failed(error, began)
+        return {"ok": True, "latency_ms": _since(began), "models": models}
+
+    async def _asked(self, connected: Connected, credential: Credential) -> int:
+        driver = self._drivers.models[connected.kind]
+        sent = driver.request(_QUESTION, model="", config=connected.config, credential=credential)
+        answer = await driver.send(sent, lambda: None)
+        body = b""
+        async for chunk in answer.chunks:
+            body += chunk
+            if len(body) > MOST:
+                break
+        if answer.status != 200:  # noqa: PLR2004
+            raise refusal(answer.status, answer.headers, body[:MAX_ERROR], credential)
+        return _listed(body)
+
+    def _found(self, tx: Tx, tenant: str | None, name: str, by: str) -> tuple[Connected, Credential]:
+        connected = connections.find(tx, self._drivers, tenant=tenant, name=name)
+        if connected is None:
+            raise connections.missing(name)
+        if connected.kind not in self._drivers.models or name in connections.BUILT_IN:
+            raise Invalid(
+                f"{name!r} is no connection to models.", code="not_supported", remedy="Test a connection to a provider."
+            )
+        self._keep.note(tx, tenant, actor=by, action="connection.test", subject=name)
+        return connected, secrets.opened(tx, self._keep, tenant=connected.owner, name=connected.secret)
+
+
+def _listed(body: bytes) -> int:
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _strange() from error
+    found = (told.get("data") or told.get("models")) if isinstance(told, dict) else told
+    if not isinstance(found, list):
+        raise _strange()
+    return len(found)
+
+
+def _strange() -> Unavailable:
+    return Unavailable(
+        "What answers there is no provider of models.", code="provider_malformed", remedy="Look at the base_url."
+    )
+
+
+def _failed(error: FreeholdError, began: float) -> dict[str, Any]:
+    told = {"code": error.code, "message": error.message, "remedy": error.remedy}
+    return {"ok": False, "latency_ms": _since(began), "models": 0, **told}
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
