@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, final
 
 from freehold.core.money import Budget, BudgetScope, Period, window
-from freehold.gateway.calls.ports import Whom
+from freehold.gateway.asked import Whom
 from freehold.gateway.money.accounts import NOTHING_AGREED, Account
 from freehold.gateway.money.budgets import EACH_RUN
 from freehold.gateway.money.counters import Tally

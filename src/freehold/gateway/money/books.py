@@ -14,7 +14,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection as Tx
 
 from freehold.core.money import Budget, BudgetScope, Period, window
-from freehold.gateway.calls.ports import Whom
+from freehold.gateway.asked import Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import accounts, budgets, counters, refusals, sums
 from freehold.gateway.money.accounts import Account

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from freehold.gateway.calls.ports import Api, Asked, Units
+from freehold.gateway.asked import Api, Asked, Units
 from freehold.gateway.money.prices import Price
 
 LEAST_OUTPUT: Final = 16

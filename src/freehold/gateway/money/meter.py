@@ -13,7 +13,7 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, func, insert, select, update
 
 from freehold.core.money import UsageKind, UsageState
-from freehold.gateway.calls.ports import Units, Whom
+from freehold.gateway.asked import Units, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import accounts
 from freehold.gateway.tables import usage

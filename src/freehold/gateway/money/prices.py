@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, final
 
-from freehold.gateway.calls.ports import Units
+from freehold.gateway.asked import Units
 
 MANY: Final = 1_000_000
 """Tokens that a price is for."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import final
 
-from freehold.gateway.calls.ports import Whom
+from freehold.gateway.asked import Whom
 from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
 
