@@ -48,8 +48,8 @@ class Events:
             and chunk[:6] == _DATA
             and chunk[-2:] == _END
             and b"\r" not in chunk
-            and chunk.count(b"\n") == 2
-        ):  # noqa: PLR2004
+            and chunk.find(b"\n") == len(chunk) - len(_END)
+        ):
             return [Event(chunk, chunk[6:-2])]
         return self._cut(self._rest + chunk)
 
