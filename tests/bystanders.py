@@ -16,6 +16,7 @@ from freehold.audit.chain import Head
 from freehold.audit.heads import export_body, signed_line
 from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.runs.engine import Engine, Ticket
+from tests.fake_money import FakeMoney
 
 
 class QuietEngine(Engine):
@@ -54,7 +55,7 @@ class QuietNudge:
 
 
 @dataclass
-class FakeGateway:
+class FakeGateway(FakeMoney):
     """As much of the gateway as web's own tests need; journeys use the real one."""
 
     secrets: dict[tuple[str | None, str], int] = field(default_factory=dict)
@@ -93,6 +94,28 @@ class FakeGateway:
         self.connections[tenant, name] = made | {"made_by": by, "made_at": "2026-01-01T12:00:00+00:00"}
         return self.connections[tenant, name]
 
+    async def change_connection(
+        self, tenant: str | None, name: str, *, config: dict[str, Any], by: str, **other: Any
+    ) -> dict[str, Any]:
+        if (tenant, name) not in self.connections:
+            raise NotFound("There is no such connection.", code="unknown_connection")
+        found = self.connections[tenant, name]
+        merged = {key: value for key, value in (found["config"] | config).items() if value is not None}
+        self.connections[tenant, name] = found | {"config": merged} | other
+        return self.connections[tenant, name]
+
+    async def test_connection(self, tenant: str | None, name: str) -> dict[str, Any]:
+        if (tenant, name) not in self.connections:
+            raise NotFound("There is no such connection.", code="unknown_connection")
+        if self.connections[tenant, name]["secret"] is None:
+            error = {
+                "code": "provider_refused",
+                "message": "It wants a key.",
+                "remedy": "Give the connection a secret.",
+            }
+            return {"ok": False, "latency_ms": 12, "models": None, "error": error}
+        return {"ok": True, "latency_ms": 12, "models": 3, "error": None}
+
     async def list_connections(self, tenant: str | None) -> list[dict[str, Any]]:
         return [made for (whose, _), made in self.connections.items() if whose == tenant]
 
@@ -107,9 +130,6 @@ class FakeGateway:
         if key in self.decided:
             raise Conflict("It was decided.", code="already_decided")
         self.decided[key] = approve
-
-    async def usage(self, tenant: str | None, *, run: str | None = None, since: int = 0) -> dict[str, Any]:
-        return {"rows": [], "kinds": {}, "total": {"count": 1, "tokens_in": 3, "tokens_out": 2}}
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int

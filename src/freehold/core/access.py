@@ -18,8 +18,8 @@ ALL: Final = "*"
 """Every scope there is."""
 
 NOUNS: Final = (
-    "agents", "approvals", "audit", "channels", "connections", "keys", "members", "messages", "people", "platform",
-    "provisioning", "runs", "secrets", "switches", "tenants", "tiers", "usage",
+    "agents", "approvals", "audit", "budgets", "channels", "connections", "keys", "members", "messages", "models",
+    "people", "platform", "provisioning", "runs", "secrets", "switches", "tenants", "tiers", "usage",
 )  # fmt: skip
 LEVELS: Final = ("read", "write", "admin")
 
@@ -98,6 +98,8 @@ POST    /tenants/{tenant}/secrets                       secrets:write
 DELETE  /tenants/{tenant}/secrets/{name}                secrets:write
 GET     /tenants/{tenant}/connections                   connections:read
 POST    /tenants/{tenant}/connections                   connections:write
+PATCH   /tenants/{tenant}/connections/{name}            connections:write
+POST    /tenants/{tenant}/connections/{name}/test       connections:write
 DELETE  /tenants/{tenant}/connections/{name}            connections:write
 GET     /tenants/{tenant}/channels                      channels:read
 POST    /tenants/{tenant}/channels                      channels:write
@@ -108,6 +110,19 @@ POST    /tenants/{tenant}/keys                          keys:write
 DELETE  /tenants/{tenant}/keys/{key}                    keys:write
 POST    /tenants/{tenant}/keys/{key}/rotate             keys:write
 GET     /tenants/{tenant}/usage                         usage:read
+GET     /tenants/{tenant}/budgets                       budgets:read
+PUT     /tenants/{tenant}/budgets/{budget}              budgets:write
+DELETE  /tenants/{tenant}/budgets/{budget}              budgets:write
+GET     /tenants/{tenant}/account                       budgets:read
+PUT     /tenants/{tenant}/account                       platform:write
+POST    /tenants/{tenant}/account/credit                platform:write
+PUT     /tenants/{tenant}/regions                       models:write
+GET     /tenants/{tenant}/levels                        models:read
+PUT     /tenants/{tenant}/levels/{level}                models:write
+DELETE  /tenants/{tenant}/levels/{level}                models:write
+GET     /tenants/{tenant}/model-keys                    models:read
+POST    /tenants/{tenant}/model-keys                    models:write
+DELETE  /tenants/{tenant}/model-keys/{key}              models:write
 GET     /tenants/{tenant}/audit                         audit:read
 GET     /tenants/{tenant}/audit/export                  audit:read
 GET     /tenants/{tenant}/switches                      switches:read
@@ -120,7 +135,12 @@ POST    /secrets                                        platform:write
 DELETE  /secrets/{name}                                 platform:write
 GET     /connections                                    platform:read
 POST    /connections                                    platform:write
+PATCH   /connections/{name}                             platform:write
+POST    /connections/{name}/test                        platform:write
 DELETE  /connections/{name}                             platform:write
+GET     /levels                                         platform:read
+PUT     /levels/{level}                                 platform:write
+DELETE  /levels/{level}                                 platform:write
 GET     /keys                                           platform:read
 POST    /keys                                           platform:admin
 DELETE  /keys/{key}                                     platform:admin
@@ -173,6 +193,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             {
                 "platform:read", "audit:read", "tenants:read", "members:read", "people:read", "keys:read",
                 "agents:read", "connections:read", "channels:read", "secrets:read", "usage:read", "switches:read",
+                "budgets:read", "models:read",
             }
         ),
         # Within one tenant.
@@ -180,26 +201,26 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             {
                 "tenants:admin", "members:admin", "keys:admin", "agents:admin", "runs:admin", "messages:write",
                 "approvals:write", "connections:admin", "channels:admin", "secrets:admin", "usage:read", "audit:read",
-                "switches:write",
+                "switches:write", "budgets:admin", "models:admin",
             }
         ),
         "admin": frozenset(
             {
                 "tenants:write", "members:write", "keys:write", "agents:write", "runs:write", "messages:write",
                 "approvals:write", "connections:write", "channels:write", "secrets:write", "usage:read", "audit:read",
-                "switches:read",
+                "switches:read", "budgets:write", "models:write",
             }
         ),
         "member": frozenset(
             {
                 "tenants:read", "members:read", "agents:read", "runs:write", "messages:write", "approvals:write",
-                "connections:read", "channels:read", "usage:read",
+                "connections:read", "channels:read", "usage:read", "budgets:read", "models:read",
             }
         ),
         "viewer": frozenset(
             {
                 "tenants:read", "members:read", "agents:read", "runs:read", "messages:read", "approvals:read",
-                "channels:read", "usage:read",
+                "channels:read", "usage:read", "budgets:read", "models:read",
             }
         ),
     }

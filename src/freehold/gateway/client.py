@@ -99,6 +99,19 @@ class WorkerGateway(Line):
         counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb": memory_mb}
         await self.ask("sandbox-usage", asdict(work) | counts)
 
+    async def open_box(self, work: Work, *, sandbox: str, uid: int, holder: str) -> bool:
+        """
+        Have the gateway listen for a sandbox, in the name of its run; return whether it did not before.
+
+        `uid` is the number of its tenant. `holder` is who wakes it, as KIND/ID: another of the same kind has taken its
+        place, and all that it held is closed. The same again changes nothing, so it may be said at every step.
+        """
+        return bool(await self.ask("boxes/open", asdict(work) | {"sandbox": sandbox, "uid": uid, "holder": holder}))
+
+    async def close_box(self, sandbox: str) -> None:
+        """Have it listen for a sandbox no more."""
+        await self.ask("boxes/close", {"sandbox": sandbox})
+
 
 @final
 class WebGateway(MoneyLine):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import Row, bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
-from freehold.core.effects import SANDBOX
+from freehold.core.effects import BUDGET, SANDBOX
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway import secrets
 from freehold.gateway.keeping import Keep
@@ -18,7 +18,7 @@ from freehold.gateway.tables import connections
 
 REHEARSAL: Final = "rehearsal"
 MAIL: Final = "mail"
-BUILT_IN: Final = frozenset({SANDBOX, REHEARSAL, MAIL, "delegate"})
+BUILT_IN: Final = frozenset({SANDBOX, BUDGET, REHEARSAL, MAIL, "delegate"})
 """Names that mean something of the platform's own and cannot be taken."""
 
 _FIND: Final = select(connections).where(
@@ -89,6 +89,38 @@ def create(
     return _view(tx.execute(select(connections).where(*_is(owner, name))).one())
 
 
+def change(
+    tx: Tx,
+    keep: Keep,
+    drivers: Drivers,
+    *,
+    tenant: str | None,
+    name: str,
+    config: Mapping[str, Any],
+    by: str,
+    **other: str | None,
+) -> dict[str, Any]:
+    """
+    Change the connection `name` and return it: the `config` that is named (null takes it away), another `secret`.
+
+    It keeps its id, so whatever uses it goes by the new way from the next call on.
+    """
+    owner = tenant or PLATFORM
+    found = tx.execute(select(connections).where(*_is(owner, name))).first()
+    if found is None:
+        raise missing(name)
+    merged = {key: value for key, value in {**found.config, **config}.items() if value is not None}
+    secret = other.get("secret", found.secret)
+    drivers.check(found.kind, merged, secrets.opened(tx, keep, tenant=tenant, name=secret))
+    was, wanted = _told(found), _told(found) | {"config": merged, "secret": secret}
+    if was != wanted:
+        tx.execute(update(connections).where(*_is(owner, name)).values(config=merged, secret=secret))
+        detail = {"kind": found.kind, "secret": secret, "changed": sorted(config) + sorted(other)}
+        hashes = {"before": fingerprint(was), "after": fingerprint(wanted)}
+        keep.note(tx, tenant, actor=by, action="connection.change", subject=name, detail=detail, **hashes)
+    return _view(tx.execute(select(connections).where(*_is(owner, name))).one())
+
+
 def listed(tx: Tx, *, tenant: str | None) -> list[dict[str, Any]]:
     """Return the connections of `tenant`, or of the platform."""
     rows = tx.execute(select(connections).where(connections.c.tenant == (tenant or PLATFORM)).order_by("name"))
@@ -101,8 +133,7 @@ def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> Non
     if found is None:
         raise missing(name)
     tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name)))
-    was = {column: getattr(found, column) for column in ("id", "kind", "name", "config", "secret")}
-    keep.note(tx, tenant, actor=by, action="connection.delete", subject=name, before=fingerprint(was))
+    keep.note(tx, tenant, actor=by, action="connection.delete", subject=name, before=fingerprint(_told(found)))
 
 
 def find(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> Connected | None:
@@ -136,6 +167,11 @@ def _is(owner: str, name: str) -> tuple[Any, Any]:
 
 def _connected(row: Row[Any]) -> Connected:
     return Connected(name=row.name, kind=row.kind, config=row.config, secret=row.secret, owner=row.tenant)
+
+
+def _told(row: Row[Any]) -> dict[str, Any]:
+    """Return what the record's hashes cover."""
+    return {column: getattr(row, column) for column in ("id", "kind", "name", "config", "secret")}
 
 
 def _view(row: Row[Any]) -> dict[str, Any]:

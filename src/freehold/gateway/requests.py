@@ -52,6 +52,22 @@ class SandboxUsageRequest(WorkRequest, kw_only=True):
     memory_mb: int
 
 
+class BoxRequest(WorkRequest, kw_only=True):
+    """A sandbox wakes and gets a socket of its own."""
+
+    sandbox: str
+    uid: int
+    """The number of its tenant."""
+    holder: str
+    """Who wakes it, as KIND/ID; another of the same kind has taken its place, and with it all it held."""
+
+
+class BoxClosedRequest(msgspec.Struct, kw_only=True):
+    """A sandbox is asleep."""
+
+    sandbox: str
+
+
 class DeliverRequest(msgspec.Struct, kw_only=True):
     """An effect of the platform's own, for a tenant's channel."""
 
@@ -106,10 +122,13 @@ class DecideRequest(msgspec.Struct, kw_only=True):
 
 
 class UsageRequest(TenantRequest, kw_only=True):
-    """A question about usage, from the moment `since` (milliseconds) on."""
+    """A question about usage, from the moment `since` on and before `until` (milliseconds; 0: without end)."""
 
     run: str | None = None
     since: int = 0
+    until: int = 0
+    by: str = ""
+    """What it is summed by: agent, run, model, level, key, provider, day, and tenant for the platform."""
 
 
 class AuditRequest(TenantRequest, kw_only=True):

@@ -9,9 +9,11 @@ from fastapi import APIRouter, FastAPI
 
 from freehold.core.access import API
 from freehold.web import (
+    accounts,
     agents,
     approvals,
     audit,
+    budgets,
     channels,
     chat_completions,
     connections,
@@ -19,10 +21,12 @@ from freehold.web import (
     hooks,
     invitations,
     keys,
+    levels,
     login,
     me,
     members,
     messages,
+    model_keys,
     oidc,
     passkeys,
     people,
@@ -47,7 +51,8 @@ from freehold.web.state import State
 
 NOUNS = (
     ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, messages, approvals, secrets,
-    connections, channels, keys, people, members, invitations, usage, audit,
+    connections, channels, keys, people, members, invitations, usage, budgets, accounts, levels, model_keys,
+    audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)
 

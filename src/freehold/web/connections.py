@@ -10,7 +10,7 @@ from freehold.gateway.client import WebGateway
 from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState
 from freehold.web.once import once
 from freehold.web.state import State
-from freehold.web.views import Asked, Listed, told_moment
+from freehold.web.views import Asked, ErrorView, Listed, told_moment
 
 router = APIRouter(tags=["connections"])
 
@@ -25,6 +25,25 @@ class NewConnection(Asked):
     config: dict[str, Any] = {}
     secret: str | None = None
     """Name of the secret that holds its credential."""
+
+
+class ConnectionChange(Asked):
+    """What shall be other about a connection; what is not said stays."""
+
+    config: dict[str, Any] = {}
+    """Such as `base_url`, `region` or `price`; null takes one away."""
+    secret: str | None = None
+    """Name of the secret that holds its credential; null for none."""
+
+
+class ConnectionTestView(BaseModel):
+    """How a connection answered."""
+
+    ok: bool
+    latency_ms: int | None = None
+    models: int | None = None
+    """How many models the provider offers; null where it does not say."""
+    error: ErrorView | None = None
 
 
 class ConnectionView(BaseModel):
@@ -51,6 +70,18 @@ async def list_connections(at: InTenant) -> Listed[ConnectionView]:
     return await _listed(at.state.gateway, at.tenant.id)
 
 
+@router.patch("/tenants/{tenant}/connections/{name}")
+async def change_connection(at: InTenant, name: ConnectionName, body: ConnectionChange) -> ConnectionView:
+    """Change where a connection goes and with which credential; in force with the next call."""
+    return await _change(at.state.gateway, at.tenant.id, name, body, by=at.caller.actor)
+
+
+@router.post("/tenants/{tenant}/connections/{name}/test")
+async def test_connection(at: InTenant, name: ConnectionName) -> ConnectionTestView:
+    """Try a connection of models: ask its provider for the list of them, which costs nothing."""
+    return ConnectionTestView(**await at.state.gateway.test_connection(at.tenant.id, name))
+
+
 @router.delete("/tenants/{tenant}/connections/{name}", status_code=204)
 async def delete_connection(at: InTenant, name: ConnectionName) -> Response:
     """Delete a connection; versions that use it get an error from then on."""
@@ -70,6 +101,20 @@ async def create_platform_connection(
 async def list_platform_connections(caller: Operator, state: TheState) -> Listed[ConnectionView]:
     """Return the connections that every tenant sees."""
     return await _listed(state.gateway, None)
+
+
+@router.patch("/connections/{name}")
+async def change_platform_connection(
+    caller: Operator, state: TheState, name: ConnectionName, body: ConnectionChange
+) -> ConnectionView:
+    """Change where a connection of the platform's goes and with which credential; in force with the next call."""
+    return await _change(state.gateway, None, name, body, by=caller.actor)
+
+
+@router.post("/connections/{name}/test")
+async def test_platform_connection(caller: Operator, state: TheState, name: ConnectionName) -> ConnectionTestView:
+    """Try a connection of models of the platform's, which costs nothing."""
+    return ConnectionTestView(**await state.gateway.test_connection(None, name))
 
 
 @router.delete("/connections/{name}", status_code=204)
@@ -106,6 +151,13 @@ async def made_connection(
             if (known["kind"], known["name"], known["config"], known["secret"]) == wanted:
                 return known
         raise
+
+
+async def _change(
+    gateway: WebGateway, tenant: str | None, name: str, body: ConnectionChange, *, by: str
+) -> ConnectionView:
+    other = {"secret": body.secret} if "secret" in body.model_fields_set else {}
+    return _view(await gateway.change_connection(tenant, name, config=body.config, by=by, **other))
 
 
 async def _listed(gateway: WebGateway, tenant: str | None) -> Listed[ConnectionView]:

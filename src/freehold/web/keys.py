@@ -19,13 +19,9 @@ MOST_DAYS: Final = 3650
 KeyId = Annotated[str, Path(description="Id of the key.", max_length=80)]
 
 
-class NewKey(Asked):
-    """A key to make; making one takes no Idempotency-Key, since its text can be shown only once."""
+class Ending(Asked):
+    """Something that may end by itself."""
 
-    name: str = Field(default="", max_length=200)
-    scopes: list[str] = Field(description="Each `noun:read|write|admin`, or `*`.", max_length=100)
-    agent: str | None = Field(default=None, max_length=80)
-    """Name or id of the one agent it is for; none: for the whole tenant."""
     expires_at: AwareDatetime | None = None
     """When it ends; none: when it is revoked, or with the key that makes it."""
     expires_in_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
@@ -40,6 +36,15 @@ class NewKey(Asked):
                 "The key's end is said twice.", code="bad_expiry", remedy="Give expires_at or expires_in_days."
             )
         return at + timedelta(days=self.expires_in_days)
+
+
+class NewKey(Ending):
+    """A key to make; making one takes no Idempotency-Key, since its text can be shown only once."""
+
+    name: str = Field(default="", max_length=200)
+    scopes: list[str] = Field(description="Each `noun:read|write|admin`, or `*`.", max_length=100)
+    agent: str | None = Field(default=None, max_length=80)
+    """Name or id of the one agent it is for; none: for the whole tenant."""
 
 
 class Rotation(Asked):
