@@ -7,6 +7,7 @@ thing once per key: then the same key may try again.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, final
@@ -14,11 +15,11 @@ from typing import Any, Final, final
 from sqlalchemy import Connection as Tx
 
 from freehold.audit.canonical import canonical, digest
-from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind, UsageState
 from freehold.failpoints import reach
-from freehold.gateway import connections, ledger, metering, secrets, switches, versions
+from freehold.gateway import connections, extending, ledger, metering, secrets, switches, versions
 from freehold.gateway.connections import MAIL, Connected, Drivers
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.grants import judge
@@ -67,9 +68,21 @@ class _Opened:
 class Effects:
     """The way to everything that is no model."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, flights: Flights, *, approval_hours: float) -> None:
-        """Carry out through `drivers`; a question nobody answers expires after `approval_hours`."""
-        self._keep, self._drivers, self._flights = keep, drivers, flights
+    def __init__(
+        self,
+        keep: Keep,
+        drivers: Drivers,
+        flights: Flights,
+        *,
+        approval_hours: float,
+        extended: Callable[[str], None] = lambda _tenant: None,
+    ) -> None:
+        """
+        Carry out through `drivers`; a question nobody answers expires after `approval_hours`.
+
+        `extended` is told of a tenant whose limit a run may pass, once that is on disk.
+        """
+        self._keep, self._drivers, self._flights, self._extended = keep, drivers, flights, extended
         self._patience = timedelta(hours=approval_hours)
 
     async def submit(self, request: SubmitRequest) -> Outcome:
@@ -135,6 +148,8 @@ class Effects:
     async def _fly(self, intent: Intent, effect: Effect, *, governed: bool) -> Outcome:
         opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
         if opened.way is None:
+            if intent.connection == BUDGET:
+                self._extended(intent.tenant)
             return opened.outcome
         reach("gateway", "intent")
         call = ConnectorCall(
@@ -182,9 +197,14 @@ class Effects:
     def _judged(self, tx: Tx, intent: Intent) -> Verdict:
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
         grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
+        if intent.connection == BUDGET:
+            return extending.judged(tx, intent)
         return judge(grants, connection=intent.connection, operation=intent.operation)
 
     def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> _Opened:
+        if governed and intent.connection == BUDGET:
+            result = extending.carried_out(tx, self._keep, intent, by=standing.decided_by if standing else "")
+            return _Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
         way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
         approver = standing.decided_by if standing and standing.decision is Decision.APPROVED else ""
         ledger.write(
