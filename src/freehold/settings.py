@@ -46,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     proxies: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:/, ]*\Z")] = ""
     """Addresses or networks of the edges in front, with commas between: only they say for whom they ask."""
 
+    gateway_address: Annotated[str, Meta(pattern=r"^(\S+:\d{1,5})?\Z")] = ""
+    """Where the gateway answers clients that show a model key, such as `127.0.0.1:7071`; empty for nowhere."""
+
     rate_address: Annotated[int, Meta(ge=0)] = 20
     """Requests a second from one address that show no valid key or session; ten seconds' worth at once; 0: any."""
 

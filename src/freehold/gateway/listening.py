@@ -56,3 +56,22 @@ def listen(path: Path, group: int) -> socket.socket:
     listener.listen(BACKLOG)
     listener.setblocking(False)  # noqa: FBT003 - its only argument
     return listener
+
+
+def listen_outside(address: str) -> socket.socket:
+    """Return a socket that listens at `address` (`host:port`); raise `Conflict` (`address_taken`) where that cannot be."""
+    host, _, port = address.rpartition(":")
+    try:
+        listener = socket.create_server((host.strip("[]"), int(port)), backlog=BACKLOG, family=_family(host))
+    except (OSError, OverflowError) as error:
+        raise Conflict(
+            f"The gateway cannot listen at {address}.",
+            code="address_taken",
+            remedy="State another FREEHOLD_GATEWAY_ADDRESS, or stop what listens there.",
+        ) from error
+    listener.setblocking(False)  # noqa: FBT003 - its only argument
+    return listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -14,7 +14,7 @@ import msgspec
 
 from freehold.core.errors import FreeholdError, Invalid, NotFound
 from freehold.core.money import Level
-from freehold.gateway.calls import bodies
+from freehold.gateway.calls import bodies, naming
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
 from freehold.gateway.calls.ports import Api, Asked, Caller
@@ -136,7 +136,7 @@ class Door:
         return await self._who(shown.decode("latin-1").strip())
 
     async def _list(self, caller: Caller, path: str, api: Api, send: Send) -> None:
-        names = await self._models(caller)
+        names = await naming.names(self._engine.keep, caller)
         one = path.removeprefix(MODELS).removeprefix("/")
         if one:
             if one not in names:

@@ -9,7 +9,7 @@ disk, and whatever was dialled is settled.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from sqlalchemy import Connection as Tx
@@ -68,7 +68,8 @@ class Engine:
         first = ""
         for number, way in enumerate(ways, start=1):
             try:
-                return await self._attempt(caller.whom, asked, way, told, attempt=number, call=first)
+                whom = replace(caller.whom, level=way.level)
+                return await self._attempt(_Attempt(caller, whom, asked, way, told, number, first))
             except _Failed as failed:
                 first = first or failed.usage_id
                 self._cooling.failed(way.place, self.keep.now(), after=getattr(failed.error, "after", 0.0))
@@ -128,24 +129,17 @@ class Engine:
         if self._closing:
             await asyncio.wait(self._closing, timeout=5.0)
 
-    async def _attempt(self, whom: Whom, asked: Asked, way: Way, told: Telling, *, attempt: int, call: str) -> Passage:
+    async def _attempt(self, one: "_Attempt") -> Passage:
+        asked, way = one.asked, one.way
         adapter = inward(asked, way.driver)
         inner = adapter.request(asked) if adapter else asked
         ratio = self._calibration.ratio(way.model)
         estimate = bounds.estimate(inner, way.price, ratio=ratio, ceiling=CEILING)
-        whom = replace(whom, level=way.level)
-        hold = await self._books.hold(whom, estimate, own=way.own)
+        hold = await self._books.hold(one.whom, estimate, own=way.own)
         try:
-            sent = way.driver.request(
-                inner,
-                model=way.model,
-                config=way.connected.config,
-                credential=way.credential,
-                limit=_limit(asked, hold),
-            )
-            usage_id = await self.keep.write(
-                lambda tx: self._open(tx, whom, asked, way, told, hold, attempt=attempt, call=call)
-            )
+            config, limit = way.connected.config, _limit(asked, hold)
+            sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=limit)
+            usage_id = await self.keep.write(lambda tx: self._open(tx, one, hold))
         except BaseException:
             self._books.release(hold)
             raise
@@ -158,7 +152,7 @@ class Engine:
                 reading = way.driver.reading(inner, answer)
                 await passage.begin(answer, adapter.reading(reading, asked) if adapter else reading)
         except BaseException as error:
-            await self._broke(passage, told, _translated(error))
+            await self._broke(passage, one.told, _translated(error))
             raise
         self._cooling.answered(way.place)
         return passage
@@ -177,10 +171,11 @@ class Engine:
             raise _Failed(passage.usage_id, error)
         raise error
 
-    def _open(
-        self, tx: Tx, whom: Whom, asked: Asked, way: Way, told: Telling, hold: Hold, *, attempt: int, call: str
-    ) -> str:
+    def _open(self, tx: Tx, one: "_Attempt", hold: Hold) -> str:
+        whom, asked, way = one.whom, one.asked, one.way
         switches.require_effects(tx, whom.tenant)
+        if one.caller.still is not None:
+            one.caller.still(tx)
         opening = meter.Opening(
             whom=whom,
             kind=UsageKind.MODEL,
@@ -190,8 +185,8 @@ class Engine:
             price_id=way.price.id,
             hold_nano=hold.nano,
             own=way.own,
-            attempt=attempt,
-            call=call,
+            attempt=one.number,
+            call=one.call,
             bytes_in=len(asked.body),
             opened_at=hold.opened_at,
         )
@@ -208,10 +203,10 @@ class Engine:
             "bytes": len(asked.body),
             "hold_nano": hold.nano,
             "price": way.price.id,
-            "attempt": attempt,
+            "attempt": one.number,
             "trace": whom.trace,
         }
-        told.opening(tx, usage_id, detail)
+        one.told.opening(tx, usage_id, detail)
         return usage_id
 
     def _in_order(self, ways: Sequence[Way]) -> list[Way]:
@@ -232,6 +227,20 @@ class Engine:
                 return
             else:
                 return
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One call by one way."""
+
+    caller: Caller
+    whom: Whom
+    asked: Asked
+    way: Way
+    told: Telling
+    number: int
+    call: str
+    """The row of the first attempt; empty for that one itself."""
 
 
 class _Failed(Exception):

@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlalchemy import Connection as Tx
+
 from freehold.core.errors import Denied
 from freehold.gateway.asked import Api, Asked, Units, Whom
 from freehold.gateway.ports import Credential
 
-__all__ = ["Answer", "Api", "Asked", "Caller", "ModelDriver", "Reading", "Sent", "Units", "Whom"]
+__all__ = ["Answer", "Api", "Asked", "Caller", "Inward", "ModelDriver", "Reading", "Sent", "Units", "Whom"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Caller:
     whom: Whom
     models: frozenset[str] | None = None
     """Levels and CONNECTION/MODEL it may name; none: whatever its tenant may."""
+    still: Callable[[Tx], None] | None = None
+    """Raises what keeps the caller from calling now; asked in the transaction that writes the call down."""
 
     def require(self, model: str) -> None:
         """Raise `Denied` (`model_not_granted`) where the caller may not call `model`."""
