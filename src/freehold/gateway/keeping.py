@@ -1,7 +1,8 @@
 """
 The gateway's store as its own modules use it: short transactions off the event loop, sealing, and the record.
 
-All writing goes through one thread, so that a call never waits for the loop and no two transactions race.
+All writing goes through one thread, so that a call never waits for the loop and no two transactions race. What waits
+for that thread is committed together (`committing`).
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from freehold.audit.sealing import seal
 from freehold.core.clock import Clock
 from freehold.core.errors import NotFound
 from freehold.core.ids import NewId
+from freehold.gateway.committing import Commits
 from freehold.gateway.tables import audit, switches, tenant_keys
 from freehold.store.db import Database
 from freehold.vault.sealing import Sealer, Vault
@@ -43,14 +45,21 @@ class Keep:
         self._sealers: dict[bytes, Sealer] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keep-read")
+        self._commits = Commits(database, self._writer)
+        self.generation = 0
+        """How often what calls are judged by was changed; what was remembered before is void."""
 
     def now(self) -> datetime:
         """Return the time."""
         return self._clock.now()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in a transaction that is on disk when this returns."""
-        return await _run(self._writer, lambda: self.written(work))
+        """Do `work` in a transaction that is on disk when this returns; others' works may share it."""
+        return await self._commits.write(work)
+
+    def changed(self) -> None:
+        """Say that connections, secrets, levels, keys, grants or accounts are not as they were."""
+        self.generation += 1
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do `work` over one moment of the store."""

@@ -1,0 +1,113 @@
+"""
+Group commit: everybody's writing that waits is done in one transaction, so that one wait for the disk serves all.
+
+A work has a savepoint of its own: one that raises undoes itself and nobody else's. Where the store itself fails,
+nothing of the transaction stands, and everyone in it is told.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, final
+
+from sqlalchemy import Connection, exc
+
+from freehold.store.db import Database
+
+T = TypeVar("T")
+MAX_TOGETHER: Final = 128
+"""Works in one transaction; more would keep the first of them waiting."""
+
+
+@final
+@dataclass(slots=True, eq=False)
+class _Work:
+    """Something to write, and who waits for it."""
+
+    do: Callable[[Connection], Any]
+    context: Context
+    loop: asyncio.AbstractEventLoop
+    told: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+    def tell(self) -> None:
+        if self.told.done():
+            return
+        if self.error is None:
+            self.told.set_result(self.result)
+        else:
+            self.told.set_exception(self.error)
+
+
+@final
+class Commits:
+    """Writes what many ask for, in the order they asked, together."""
+
+    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
+        """Write to `database` in `thread`, which has one thread only."""
+        self._database, self._thread = database, thread
+        self._waiting: deque[_Work] = deque()
+        self._called = False
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returned, once it is on disk."""
+        loop = asyncio.get_running_loop()
+        one = _Work(work, copy_context(), loop, loop.create_future())
+        self._waiting.append(one)
+        if not self._called:
+            self._called = True
+            self._thread.submit(self._drain)
+        result: T = await one.told
+        return result
+
+    def _drain(self) -> None:
+        # Said first: whoever comes from here on calls again, and at worst finds that nothing is left.
+        self._called = False
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_TOGETHER))]
+            wanted = [one for one in batch if not one.told.cancelled()]
+            self._do(wanted)
+            for loop in {one.loop for one in wanted}:
+                _call(loop, [one for one in wanted if one.loop is loop])
+
+    def _do(self, batch: list[_Work]) -> None:
+        try:
+            with self._database.write() as tx:
+                if len(batch) == 1:
+                    batch[0].result = batch[0].context.run(batch[0].do, tx)
+                else:
+                    _each(tx, batch)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait are told
+            for one in batch:
+                one.error = one.error or error
+
+
+def _each(tx: Connection, batch: list[_Work]) -> None:
+    cursor = tx.connection.cursor()  # the driver's own: a savepoint costs next to nothing this way
+    try:
+        for one in batch:
+            cursor.execute("SAVEPOINT one")
+            try:
+                one.result = one.context.run(one.do, tx)
+            except exc.OperationalError:
+                raise  # the store: there may be no transaction any more
+            except BaseException as error:  # noqa: BLE001 - its own affair
+                one.error = error
+                cursor.execute("ROLLBACK TO SAVEPOINT one")
+            cursor.execute("RELEASE SAVEPOINT one")
+    finally:
+        cursor.close()
+
+
+def _call(loop: asyncio.AbstractEventLoop, batch: list[_Work]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_tell, batch)
+
+
+def _tell(batch: list[_Work]) -> None:
+    for one in batch:
+        one.tell()
