@@ -105,19 +105,23 @@ class Web:
         self.move(tenant, run, RunEvent.START)
         self.move(tenant, run, RunEvent.FINISH, output=text)
 
-    def ask(self, tenant: Tenant, run: str) -> Approval:
-        """Start the run and park it with a question."""
+    def ask(self, tenant: Tenant, run: str, reason: str = "", **effect: Any) -> Approval:
+        """Start the run and park it with a question, about the `effect` if one is named."""
         self.move(tenant, run, RunEvent.START)
+        about: dict[str, Any] = {
+            "connection": "sandbox",
+            "operation": "delete_file",
+            "arguments": {"path": "a.txt"},
+        } | effect
         approval = Approval(
             id=self.state.ids("apr"),
             run=run,
             agent="agt_1",
             key=f"{run}/1/1/1",
             call="call_1",
-            connection="sandbox",
-            operation="delete_file",
-            arguments={"path": "a.txt"},
-            hash=digest({"connection": "sandbox", "operation": "delete_file", "arguments": {"path": "a.txt"}}),
+            reason=reason,
+            **about,
+            hash=digest(about),
             created_at=self.clock.now(),
             expires_at=self.clock.now().replace(year=2030),
         )

@@ -55,5 +55,6 @@ def _decide(platform: Api, tenant: str, approval: str, how: str, hash_: str, *, 
 
 def _shown(found: dict[str, Any], *, as_json: bool) -> str:
     if not as_json:
-        show({name: found[name] for name in ("agent", "connection", "operation", "arguments", "hash")}, as_json=False)
+        named = ("agent", "connection", "operation", "arguments", "hash", *(["reason"] if found["reason"] else []))
+        show({name: found[name] for name in named}, as_json=False)
     return str(found["hash"])

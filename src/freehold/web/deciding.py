@@ -1,16 +1,19 @@
 """Deciding about an approval, whichever way a person does it: by the API or on its page."""
 
-from typing import Any
+from typing import Any, Final
 
 from freehold.audit.canonical import digest
 from freehold.core.approvals import Approval, ApprovalState
-from freehold.core.errors import BadTransition, Conflict
+from freehold.core.effects import BUDGET
+from freehold.core.errors import BadTransition, Conflict, Denied
 from freehold.core.tenants import Caller
 from freehold.runs.deciding import decide
 from freehold.store.scope import Tenancy
 from freehold.store.threads import in_thread
 from freehold.web.arriving import nudge
 from freehold.web.state import State
+
+BUDGETS: Final = "budgets:write"
 
 
 def bound(approval: Approval) -> dict[str, Any]:
@@ -34,17 +37,28 @@ async def decide_about(
     Decide at the gateway first, which alone can let the effect happen, then in the database.
 
     If we die in between, the gateway has decided and our row has not: the next decision finds it so and writes
-    the row. The gateway's decision stands whatever the row says then. Raises `Conflict` (`stale_hash`, `altered`)
-    and `BadTransition`.
+    the row. The gateway's decision stands whatever the row says then. Raises `Conflict` (`stale_hash`, `altered`),
+    `BadTransition`, and `Denied` (`missing_scope`) for leave to spend more by somebody who may set no budgets.
     """
     found = await in_thread(approval_of, tenancy, approval)
     _check(found, shown)
+    if approve and not may_approve(caller, tenancy.tenant, found):
+        raise Denied(
+            f"Letting a run go on past a budget needs the scope {BUDGETS}.",
+            code="missing_scope",
+            remedy="Ask an owner or admin of the tenant to decide; denying it needs no more than you have.",
+        )
     try:
         await state.gateway.decide(tenant=tenancy.tenant, key=found.key, hash=shown, approve=approve, by=caller.actor)
     except Conflict as error:
         if error.code != "already_decided":
             raise
     return await in_thread(_write, state, tenancy, caller, approval, shown=shown, approve=approve)
+
+
+def may_approve(caller: Caller, tenant: str, approval: Approval) -> bool:
+    """Return whether the caller, who may decide about approvals here, may approve this one."""
+    return approval.connection != BUDGET or caller.may(BUDGETS, tenant)
 
 
 def approval_of(tenancy: Tenancy, approval: str) -> Approval:

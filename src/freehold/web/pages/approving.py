@@ -9,13 +9,15 @@ from starlette.responses import Response
 
 from freehold.audit.canonical import canonical
 from freehold.core.approvals import Approval, ApprovalState
+from freehold.core.effects import BUDGET
 from freehold.core.errors import BadTransition, Conflict, Denied, Invalid, NotFound
+from freehold.core.extending import Extension
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
 from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
 from freehold.web.access import TheState, require_changing
-from freehold.web.deciding import bound, decide_about, is_whole
+from freehold.web.deciding import bound, decide_about, is_whole, may_approve
 from freehold.web.pages.forms import fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
 from freehold.web.pages.showing import pieces, shown
@@ -147,8 +149,20 @@ def _page(request: Request, visitor: Visitor, question: Question, *, notice: str
         odd=any(argument.odd for argument in arguments) or any(piece.odd for name in named for piece in name),
         outcome=_outcome(words, question),
         decides=approval.state is ApprovalState.ASKED and whole and visitor.caller.may(WRITE, question.tenant.id),
+        approves=may_approve(visitor.caller, question.tenant.id, approval),
+        more=_more(approval) if whole else None,
         notice=notice,
     )
+
+
+def _more(approval: Approval) -> Extension | None:
+    """Return the money that is asked for, if that is what it is about."""
+    if approval.connection != BUDGET:
+        return None
+    try:
+        return Extension.of(approval.arguments)
+    except Invalid:
+        return None
 
 
 def _outcome(words: Words, question: Question) -> str:
