@@ -17,6 +17,7 @@ from freehold.audit.canonical import digest
 from freehold.audit.database import note
 from freehold.core.agents import Agent, Spec, Version
 from freehold.core.clock import Clock
+from freehold.core.effects import MODELS
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.ids import NewId
 from freehold.core.quotas import Quota
@@ -27,7 +28,7 @@ from freehold.tenants.quotas import admit
 MAX_INSTRUCTIONS: Final = 100_000
 MAX_TOOLS: Final = 128
 MAX_MODEL: Final = 200
-PLATFORM_TOOLS: Final = SANDBOX_TOOLS | {DELEGATE}
+PLATFORM_TOOLS: Final = SANDBOX_TOOLS | {DELEGATE, MODELS}
 """Tools that every tenant has; all others are named CONNECTION.OPERATION."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 _CONNECTION_TOOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[A-Za-z0-9_.-]{1,64}")

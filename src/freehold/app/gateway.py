@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.drivers.model.openai.driver import OpenAiModels
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.gateway import mending
+from freehold.gateway.calls.boxes import Boxes
+from freehold.gateway.calls.ports import Whom
+from freehold.gateway.calls.speaking import App
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
@@ -66,6 +70,7 @@ class Gateway:
     keep: Keep
     place: SecondPlace
     flights: Flights
+    boxes: Boxes
     web: Edge
     worker: Edge
 
@@ -104,6 +109,17 @@ def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
     return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, clock, groups=claim, trust=trust)
 
 
+def _no_models(_whom: Whom, _models: frozenset[str]) -> App:
+    """Return what answers programs in sandboxes while nothing makes calls for them."""
+    return Edge({})
+
+
+def sandbox_users(settings: Settings) -> int | None:
+    """Return the number from which on sandboxes are users of their own; none: they are ours."""
+    apart = settings.gateway_worker_group >= 0 or os.geteuid() == 0
+    return settings.sandbox_uid_base if apart else None
+
+
 @asynccontextmanager
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
@@ -139,9 +155,12 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),
     )
+    boxes = Boxes(keep, settings.data / "box", _no_models, uid_base=sandbox_users(settings))
     try:
-        yield Gateway(keep=keep, place=place, flights=flights, web=web, worker=worker_edge(keep, models, effects))
+        worker = worker_edge(keep, models, effects, boxes)
+        yield Gateway(keep=keep, place=place, flights=flights, boxes=boxes, web=web, worker=worker)
     finally:
+        await boxes.end()
         await flights.drain()
         await openai.close()
         await webhook.close()
@@ -193,6 +212,8 @@ def main(settings: Settings) -> None:
     """Run the gateway process."""
     os.umask(0o077)  # whatever is made here is nobody else's
     close_off()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each sandbox that is awake is a socket to listen at
     folder = settings.data / "gateway"
     with alone(folder / "lock"):
         in_child(lambda: migrated(folder))
@@ -219,6 +240,7 @@ def _duties(gateway: Gateway, clock: Clock) -> list[Coroutine[Any, Any, None]]:
     keep = gateway.keep
     return [
         _often("Sweeping", SWEEP_SECONDS, lambda: keep.write(lambda tx: mending.sweep(tx, keep)), clock),
+        _often("Sweeping the folders of sandboxes", SWEEP_SECONDS, lambda: keep.aside(gateway.boxes.sweep), clock),
         _often("Sealing the record", SEAL_SECONDS, keep.seal, clock),
         _often("Writing signed heads to the second place", PLACE_SECONDS, gateway.place.catch_up, clock),
     ]

@@ -242,6 +242,7 @@ async def _agents(
         idle=settings.sandbox_idle,
         wakes=settings.sandbox_wakes,
         report=gateway.sandbox_usage,
+        boxes=gateway,
     )
     objects = FolderObjects(settings.data)
     hands = Furnished(sandboxes, store, lambda tenant: TenantFiles(objects, tenant))

@@ -33,6 +33,8 @@ EFFECT_TRANSITIONS = MappingProxyType(
 
 SANDBOX = "sandbox"
 """The connection whose effects the worker carries out itself, in the run's sandbox."""
+MODELS = "models"
+"""The tool by which programs in an agent's sandbox may call models; to the model itself it is not offered."""
 BUDGET = "budget"
 """The connection by which a run asks to go on past a limit; a person always decides about that."""
 EXTEND = "extend"

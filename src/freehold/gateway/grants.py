@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from freehold.core.effects import SANDBOX, Verdict
+from freehold.core.effects import MODELS, SANDBOX, Verdict
 from freehold.core.errors import Invalid
 
-WORKER_TOOLS: Final = frozenset({"shell", "read_file", "write_file", "list_files", "delete_file", "delegate"})
-"""Tools the worker carries out itself; as effects they are operations of the connection `sandbox`."""
+WORKER_TOOLS: Final = frozenset({"shell", "read_file", "write_file", "list_files", "delete_file", "delegate", MODELS})
+"""Tools of the platform's own: the worker carries them out, as operations of the connection `sandbox`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

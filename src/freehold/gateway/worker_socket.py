@@ -8,11 +8,14 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import Outcome
 from freehold.gateway import deciding
+from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.edge import Answer, Edge, Say, decoded, route
 from freehold.gateway.effects import Effects
 from freehold.gateway.keeping import Keep
 from freehold.gateway.models import Models
 from freehold.gateway.requests import (
+    BoxClosedRequest,
+    BoxRequest,
     ChatRequest,
     DeliverRequest,
     Nothing,
@@ -22,7 +25,7 @@ from freehold.gateway.requests import (
 )
 
 
-def worker_edge(keep: Keep, models: Models, effects: Effects) -> Edge:
+def worker_edge(keep: Keep, models: Models, effects: Effects, boxes: Boxes) -> Edge:
     """Return the edge of the worker's socket."""
 
     async def submit(request: SubmitRequest) -> dict[str, Any]:
@@ -30,6 +33,9 @@ def worker_edge(keep: Keep, models: Models, effects: Effects) -> Edge:
 
     async def deliver(request: DeliverRequest) -> dict[str, Any]:
         return _view(await effects.deliver(request))
+
+    async def close_box(request: BoxClosedRequest) -> None:
+        await boxes.close(request.sandbox)
 
     async def health(_request: Nothing) -> dict[str, Any]:
         return {"ok": True}
@@ -40,6 +46,8 @@ def worker_edge(keep: Keep, models: Models, effects: Effects) -> Edge:
         "settle": route(SettleRequest, _written(keep, deciding.settle)),
         "deliver": route(DeliverRequest, deliver),
         "sandbox-usage": route(SandboxUsageRequest, _written(keep, deciding.sandbox_usage)),
+        "boxes/open": route(BoxRequest, boxes.open),
+        "boxes/close": route(BoxClosedRequest, close_box),
         "health": route(Nothing, health),
     }
     return Edge(routes, effects=frozenset({"chat", "submit", "deliver"}), streams=frozenset({"chat"}))

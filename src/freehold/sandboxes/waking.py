@@ -28,6 +28,18 @@ class Report(Protocol):
         ...
 
 
+class Boxes(Protocol):
+    """Listens for sandboxes, in the name of their runs: `WorkerGateway`."""
+
+    async def open_box(self, work: Work, *, sandbox: str, uid: int, holder: str) -> bool:
+        """Listen for one; the same again changes nothing, and says it to a gateway that was started anew."""
+        ...
+
+    async def close_box(self, sandbox: str) -> None:
+        """Listen for one no more."""
+        ...
+
+
 @dataclass(slots=True)
 class _Awake:
     work: Work
@@ -67,20 +79,26 @@ class Sandboxes:
         idle: float,
         wakes: int,
         report: Report,
+        boxes: Boxes | None = None,
     ) -> None:
         """
         Wake at most `wakes` at once with `driver`; put to sleep what nobody used for `idle` seconds.
 
-        `limits` are the same for all, or are asked for anew whenever a sandbox is woken.
+        `limits` are the same for all, or are asked for anew whenever a sandbox is woken. With `boxes`, each sandbox has
+        a way to models where the driver can give it one.
         """
         self._driver, self._new_id, self._clock = driver, new_id, clock
         self._allowed = AsSettings(limits) if isinstance(limits, Limits) else limits
         self._idle, self._report = idle, report
+        self._boxes = boxes if driver.boxes else None
+        self._holder = f"worker/{new_id('sbx')}"
         self._waking = asyncio.Semaphore(wakes)
         self._places: dict[str, _Place] = {}
         self._owed: list[_Used] = []
         self._left: list[str] = []
         """Sandboxes that would not go to sleep."""
+        self._listening: list[str] = []
+        """Sandboxes that are asleep while the gateway may still listen for them."""
 
     async def awake(self, work: Work, uid: int) -> Guest:
         """
@@ -120,6 +138,9 @@ class Sandboxes:
             if awake is not None and not place.turn.locked() and self._idles(awake.guest):
                 with contextlib.suppress(FreeholdError):  # it is left to the next sweep
                     await self.rest(run)
+        listening, self._listening = self._listening, []
+        for sandbox in listening:
+            await self._close_box(sandbox)
         owed, self._owed = self._owed, []
         for used in owed:
             await self._account(used)
@@ -149,15 +170,32 @@ class Sandboxes:
         if place.awake is None:
             place.awake = awake = await self._wake(work, uid)
             await self._account(_Used(work, awake.spec.id, 1, 0, awake.spec.limits.memory_mb))
+        elif (
+            self._boxes is not None
+        ):  # the run may have another epoch since, and the gateway may have been started anew
+            await self._open_box(self._boxes, work, place.awake.spec)
         place.awake.guest.used = self._clock.now()
         return place.awake.guest
 
     async def _wake(self, work: Work, uid: int) -> _Awake:
         limits = await self._allowed(work.tenant)
-        spec = SandboxSpec(id=self._new_id("sbx"), tenant=work.tenant, uid=uid, workspace=work.agent, limits=limits)
+        spec = SandboxSpec(
+            id=self._new_id("sbx"),
+            tenant=work.tenant,
+            uid=uid,
+            workspace=work.agent,
+            limits=limits,
+            box=self._boxes is not None,
+        )
         async with self._waking:
             since = self._clock.now()
-            guest = await self._driver.wake(spec)
+            if self._boxes is not None:
+                await self._boxes.open_box(work, sandbox=spec.id, uid=uid, holder=self._holder)
+            try:
+                guest = await self._driver.wake(spec)
+            except BaseException:
+                self._listening += [spec.id] if spec.box else []
+                raise
         return _Awake(work, spec, Watched(guest, self._clock), since)
 
     async def _rest(self, place: _Place) -> None:
@@ -170,6 +208,7 @@ class Sandboxes:
             self._left.append(awake.spec.id)
             raise
         finally:
+            await self._close_box(awake.spec.id)
             passed = self._clock.now() - awake.since
             ms = max(int(passed.total_seconds() * 1000), 0)  # the time of day may have been set back
             await self._account(_Used(awake.work, awake.spec.id, 0, ms, awake.spec.limits.memory_mb))
@@ -180,6 +219,20 @@ class Sandboxes:
         except FreeholdError as error:
             log.warning("Sandbox %s does not go to sleep: %s", sandbox, error.message)
             self._left.append(sandbox)
+
+    async def _open_box(self, boxes: Boxes, work: Work, spec: SandboxSpec) -> None:
+        with contextlib.suppress(Unavailable):  # the sandbox is awake; its programs are told that the gateway is away
+            await boxes.open_box(work, sandbox=spec.id, uid=spec.uid, holder=self._holder)
+
+    async def _close_box(self, sandbox: str) -> None:
+        if self._boxes is None:
+            return
+        try:
+            await self._boxes.close_box(sandbox)
+        except Unavailable:
+            self._listening.append(sandbox)
+        except FreeholdError as error:
+            log.warning("The gateway still listens for sandbox %s: %s", sandbox, error.message)
 
     async def _account(self, used: _Used) -> None:
         try:

@@ -1,0 +1,226 @@
+"""
+Boxes: the one socket each sandbox has, and in whose name it speaks.
+
+A worker says for which run a sandbox wakes; whatever comes in by the sandbox's socket is that run's, and no key or
+header says otherwise. Each is a folder of its own, since a folder is what a sandbox can be shown; all are served on
+one loop, and one that nobody uses is a descriptor and some kilobytes.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import uvicorn
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from freehold.core.errors import Conflict, Invalid
+from freehold.gateway.calls import speaking
+from freehold.gateway.calls.speaking import Answering, App, Receive, Scope, Send, Serve, Speaker
+from freehold.gateway.keeping import Keep
+from freehold.gateway.requests import BoxRequest
+
+SOCKET: Final = "gateway.sock"
+BACKLOG: Final = 128
+AT_ONCE: Final = 128
+"""Connections of one sandbox at a time; more are told to come again."""
+IDLE_SECONDS: Final = 30
+OLD_SECONDS: Final = 3600.0
+"""How long a folder nobody opened lies: the sandbox of a gateway that died may still have it."""
+_NAME: Final = re.compile(r"sbx_[0-9A-Za-z]{1,60}")
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREDENTIALS: Final = struct.Struct("3i")
+
+
+@final
+class Boxes:
+    """The boxes of one gateway."""
+
+    def __init__(self, keep: Keep, folder: Path, serve: Serve, *, uid_base: int | None) -> None:
+        """
+        Keep boxes in `folder`; what may be called is answered by `serve`.
+
+        With `uid_base`, sandboxes are users of their own from that number on, and nobody else is listened to.
+        """
+        self._keep, self._folder, self._serve, self._uid_base = keep, folder, serve, uid_base
+        self._open: dict[str, _Box] = {}
+        self._turn = asyncio.Lock()
+        self._root = -1
+        self._config = uvicorn.Config(
+            _nothing,
+            http=HttpToolsProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=AT_ONCE,
+            timeout_keep_alive=IDLE_SECONDS,
+        )
+
+    async def open(self, request: BoxRequest) -> bool:
+        """
+        Listen for the sandbox of a run, and return whether that is new; the same again changes nothing.
+
+        Raises `Denied` (`not_published`) for a version nobody granted anything, `Conflict` (`stale_epoch`) for a run
+        that another worker has taken over, and `Conflict` (`box_taken`) where the sandbox is another run's.
+        """
+        box = self._open.get(_checked(request.sandbox))
+        if box is not None and box.stated == request:
+            return False
+        async with self._turn:
+            found = await self._keep.read(lambda tx: speaking.speaker(tx, request))
+            await self._replace(request.holder)
+            box = self._open.get(request.sandbox)
+            if box is None:
+                self._open[request.sandbox] = await self._listen(request, found)
+                return True
+            if (box.stated.tenant, box.stated.run) != (request.tenant, request.run):
+                raise Conflict("This sandbox is another run's.", code="box_taken", remedy="Wake a sandbox of its own.")
+            box.stated, box.app = request, self._app(found)
+            return False
+
+    async def close(self, sandbox: str) -> None:
+        """Listen for a sandbox no more, and remove its folder; one that is not open is closed."""
+        box = self._open.pop(_checked(sandbox), None)
+        if box is not None:
+            box.end()
+            self._remove(sandbox)
+
+    async def end(self) -> None:
+        """Listen for nobody any more; the folders stay, since sandboxes that outlive us have them."""
+        for box in self._open.values():
+            box.end()
+        self._open.clear()
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def sweep(self) -> int:
+        """Remove folders that nobody has opened for long, and return how many there were."""
+        swept, now = 0, self._keep.now().timestamp()
+        for name in os.listdir(self._above()):  # noqa: PTH208 - by descriptor, as all else here
+            with contextlib.suppress(OSError):
+                about = os.stat(name, dir_fd=self._above(), follow_symlinks=False)
+                if name not in self._open and about.st_mtime < now - OLD_SECONDS:
+                    self._remove(name)
+                    swept += 1
+        return swept
+
+    async def _replace(self, holder: str) -> None:
+        """Close what an earlier worker left open: there is one at a time, and its sandboxes ended with it."""
+        kind = holder.partition("/")[0]
+        for sandbox, box in list(self._open.items()):
+            if box.stated.holder != holder and box.stated.holder.partition("/")[0] == kind:
+                await self.close(sandbox)
+
+    async def _listen(self, request: BoxRequest, speaker: Speaker) -> "_Box":
+        user = None if self._uid_base is None else self._uid_base + request.uid
+        box = _Box(stated=request, app=self._app(speaker), state=ServerState(), user=user)
+        if not self._config.loaded:
+            self._config.load()
+        loop = asyncio.get_running_loop()
+        listener = self._bound(request.sandbox)
+        box.server = await loop.create_unix_server(
+            lambda: _Connection(self._config, box.state, {}, loop, box=box), sock=listener, backlog=BACKLOG
+        )
+        return box
+
+    def _app(self, speaker: Speaker) -> App:
+        return Answering(self._keep, speaker, self._serve(speaker.whom, speaker.models))
+
+    def _bound(self, sandbox: str) -> socket.socket:
+        """Return a listener in the sandbox's folder; what a dead gateway left there is replaced, the folder kept."""
+        above = self._above()
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(sandbox, 0o700, dir_fd=above)
+        here = os.open(sandbox, _FOLDER, dir_fd=above)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(SOCKET, dir_fd=here)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            listener.bind(f"/proc/self/fd/{here}/{SOCKET}")  # by descriptor: the kernel takes short names only
+            if self._uid_base is not None:  # sandboxes are other users than we; which one it is, each connection shows
+                os.chmod(SOCKET, 0o666, dir_fd=here)  # noqa: S103
+                os.fchmod(here, 0o711)
+        finally:
+            os.close(here)
+        listener.listen(BACKLOG)
+        return listener
+
+    def _above(self) -> int:
+        if self._root < 0:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._root = os.open(self._folder, _FOLDER)
+            if self._uid_base is not None:
+                os.fchmod(self._root, 0o711)
+        return self._root
+
+    def _remove(self, sandbox: str) -> None:
+        above = self._above()
+        with contextlib.suppress(OSError):
+            os.unlink(f"{sandbox}/{SOCKET}", dir_fd=above)
+        with contextlib.suppress(OSError):
+            os.rmdir(sandbox, dir_fd=above)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Box:
+    """One socket that is listened at."""
+
+    stated: BoxRequest
+    app: App
+    state: ServerState
+    user: int | None
+    server: asyncio.Server | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as things stand now; a connection may be older than what was stated last."""
+        await self.app(scope, receive, send)
+
+    def end(self) -> None:
+        """Listen no more, and cut who is connected."""
+        if self.server is not None:
+            self.server.close()
+        for connection in list(self.state.connections):
+            connection.transport.abort()
+
+
+@final
+class _Connection(HttpToolsProtocol):
+    """One connection to a box."""
+
+    def __init__(self, *of: Any, box: _Box) -> None:
+        super().__init__(*of)
+        self.app = box
+        self._user = box.user
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._user is not None and _user_of(transport.get_extra_info("socket")) != self._user:
+            transport.abort()
+
+
+def _checked(sandbox: str) -> str:
+    if not _NAME.fullmatch(sandbox):
+        raise Invalid(f"{sandbox[:80]!r} is no id of a sandbox.", code="bad_id")
+    return sandbox
+
+
+def _user_of(end: socket.socket) -> int:
+    _, user, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(user)
+
+
+async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
+    """Stand where uvicorn wants an application: each box has one of its own."""
