@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Only root can make users and cgroups, so only root can run every test there is.
 EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
 
-.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium identity clean
+.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium identity clients chaos clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ chromium:
 identity:
 	@tools/environment identity
 
+clients:
+	@tools/environment clients
+
 demo: bubblewrap runtime ## Watch an agent work: answer, run code, ask before harm, survive a kill
 	@$(BIN)/freehold demo
 
@@ -37,10 +40,10 @@ up: bubblewrap runtime ## Start the platform on the data folder
 quick: check bubblewrap ## For every commit, under 3 minutes: check, and the suites that start no platform
 	$(PYTEST) -q -m "not long" tests/unit tests/rules tests/property tests/contract
 
-test: bubblewrap chromium identity dev ## Under 5 minutes: every suite without its long tests
+test: bubblewrap chromium identity clients dev ## Under 5 minutes: every suite without its long tests
 	$(PYTEST) -q -m "not long" tests
 
-test-all: bubblewrap chromium identity dev ## Under 45 minutes: every test there is
+test-all: bubblewrap chromium identity clients dev ## Under 45 minutes: every test there is
 	$(PYTEST) $(EVERYTHING) tests
 
 check: dev ## Lint, format, types, import contracts, dependencies, spelling
@@ -58,6 +61,9 @@ format: dev ## Format the code and mend what the linter can mend
 fuzz: bubblewrap dev ## As long as you like: send the API more of everything (FUZZ=500 of each)
 	FUZZ=$${FUZZ:-500} $(PYTEST) tests/security/test_api_robustness.py
 
+chaos: dev ## About ten minutes: kill the gateway under load more often (KILLS=200)
+	KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/chaos/test_calls_killed.py
+
 bench: bubblewrap dev ## Measure, and write docs/reference/benchmarks.md and build/bench.json
 	$(BIN)/python -m tests.bench.run
 
@@ -72,6 +78,10 @@ lock: dev ## Renew the hashed requirement files (UPGRADE=--upgrade for the newes
 	        --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE) --group build $$extras \
 	        pyproject.toml -o requirements/$$set.txt; \
 	done
+	@for set in clients clients-litellm; do \
+	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	        --no-emit-index-url --no-emit-find-links $(UPGRADE) requirements/$$set.in -o requirements/$$set.txt; \
+	done
 
 clean: ## Remove what was built here, the environment too
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,6 +14,7 @@ BUDGETS = {
     "journey": 240,
     "browser": 90,
     "identity": 30,
+    "clients": 60,
     "chaos": 120,
     "security": 120,
 }

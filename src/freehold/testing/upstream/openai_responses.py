@@ -86,8 +86,8 @@ def _call(plan: Plan, index: int, item: dict[str, Any]) -> Iterator[Event]:
     for piece in plan.pieces:
         if piece.kind == "fragment" and piece.index == index:
             yield _event("response.function_call_arguments.delta", 1, **where, delta=piece.text)
-    done = {"arguments": item["arguments"], "name": item["name"]}
-    yield _event("response.function_call_arguments.done", **where, **done)
+    done = {"type": "response.function_call_arguments.done", "arguments": item["arguments"], "name": item["name"]}
+    yield Event(done | where, done["type"])
     yield _event("response.output_item.done", output_index=index, item=item)
 
 

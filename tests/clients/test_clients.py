@@ -1,0 +1,84 @@
+"""Clients that others wrote: what they can do with a provider, they can do through the gateway."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from freehold.testing.upstream.server import serving
+from tests.calling import CHAT, CLAUDE, CREDENTIAL, apart, gateway_process
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NEW, LITELLM = ROOT / ".venv-clients/bin/python", ROOT / ".venv-clients-litellm/bin/python"
+MISSING = "what others wrote is missing; `tools/environment clients` installs it"
+SECONDS = 90
+SCRIPTS = {
+    "openai_chat.py": NEW,
+    "openai_other.py": NEW,
+    "anthropic_messages.py": NEW,
+    "langchain_client.py": NEW,
+    "pydantic_ai_client.py": NEW,
+    "litellm_client.py": LITELLM,
+    "openai_js.mjs": Path(shutil.which("node") or "node"),
+    "curl.sh": Path("/bin/bash"),
+}
+
+pytestmark = [
+    pytest.mark.skipif(not (NEW.exists() and LITELLM.exists()), reason=MISSING),
+    pytest.mark.xdist_group("clients"),
+]
+
+
+@pytest.fixture(params=SCRIPTS)
+def script(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if name.endswith(".mjs") and not (HERE / "node_modules/openai").is_dir():
+        pytest.skip(MISSING)
+    return name
+
+
+async def told(script: str, base: str, key: str, model: str, claude: str) -> dict[str, str]:
+    """Run a script of checks against `base`, and return each check with its error."""
+    stated = {"CHECK_BASE": base, "CHECK_KEY": key, "CHECK_MODEL": model, "CHECK_CLAUDE": claude}
+    process = await asyncio.create_subprocess_exec(
+        SCRIPTS[script],
+        script,
+        cwd=HERE / "scripts",
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **stated},  # noqa: TID251
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    lines = [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
+    assert process.returncode == 0, err.decode()[-2000:]
+    assert lines, err.decode()[-2000:]
+    return {line["check"]: line["error"] for line in lines}
+
+
+def failed(told: dict[str, str]) -> str:
+    return "\n".join(f"{name}: {error}" for name, error in told.items() if error)
+
+
+@asynccontextmanager
+async def through(data: Path) -> AsyncIterator[tuple[str, str]]:
+    async with apart(data, keys=[CREDENTIAL]) as desk, gateway_process(desk):
+        await desk.prepare()
+        yield desk.url, desk.key
+        await desk.balanced()
+
+
+@pytest.mark.long
+async def test_a_client_can_talk_to_the_scripted_provider_itself(script: str) -> None:
+    async with serving(keys=["sk-good"]) as upstream:
+        assert failed(await told(script, upstream.url, "sk-good", "scripted", "scripted")) == ""
+
+
+async def test_a_client_notices_no_gateway_in_between(tmp_path: Path, script: str) -> None:
+    async with through(tmp_path) as (url, key):
+        assert failed(await told(script, url, key, CHAT, CLAUDE)) == ""
