@@ -104,7 +104,7 @@ class FakeGateway(FakeMoney):
         self.connections[tenant, name] = found | {"config": merged} | other
         return self.connections[tenant, name]
 
-    async def test_connection(self, tenant: str | None, name: str) -> dict[str, Any]:
+    async def test_connection(self, tenant: str | None, name: str, *, by: str) -> dict[str, Any]:
         if (tenant, name) not in self.connections:
             raise NotFound("There is no such connection.", code="unknown_connection")
         if self.connections[tenant, name]["secret"] is None:
@@ -197,6 +197,10 @@ class FakeGateway(FakeMoney):
 
     async def held(self) -> list[str]:
         return sorted(self.on_hold)
+
+    async def look(self) -> dict[str, Any]:
+        newest = max((warning["id"] for warning in self.warned), default="")
+        return {"held": sorted(self.on_hold), "began": self.began, "warned": newest}
 
     async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
         if tenant not in self.erased:

@@ -174,9 +174,11 @@ def client(web: Web, key: str | None = OPERATOR) -> Iterator[TestClient]:
 
 
 @asynccontextmanager
-async def served(web: Web, key: str | None = OPERATOR) -> AsyncIterator[httpx.AsyncClient]:
+async def served(
+    web: Web, key: str | None = OPERATOR, *, listener: socket.socket | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of the application served on a real socket, in this loop, its tail following."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(build(web.state), ws="none", lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]

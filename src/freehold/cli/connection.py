@@ -1,6 +1,7 @@
 """`freehold connection`."""
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -9,23 +10,89 @@ from freehold.cli.options import JsonOption, OwnerOption, PlatformOption, owner
 from freehold.cli.showing import show, table
 
 app = typer.Typer()
-create = typer.Typer()
-app.add_typer(create, name="create", help="Create a connection of a kind.", no_args_is_help=True)
+
+BaseUrl = Annotated[str | None, typer.Option(help="Where its API is, if not where the kind's is.")]
+SecretOption = Annotated[str | None, typer.Option(help="The secret that holds its key.")]
+RegionOption = Annotated[str | None, typer.Option(help="Where its models are, such as eu.")]
+PriceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="[MODEL:]NAME=USD,…",
+        help="What a model, or every model, costs: input, cached, written, output (each per million tokens), image, "
+        "second, character, request. May be said again.",
+    ),
+]
+ConfigOption = Annotated[
+    list[str] | None, typer.Option("--config", metavar="NAME=VALUE", help="What else the kind wants to be told.")
+]
 
 
-@create.command("openai")
-def create_openai(
+@app.command("create")
+def create_connection(
+    kind: Annotated[str, typer.Argument(help="openai, anthropic, gemini, ollama, webhook, …")],
     name: str,
-    base_url: Annotated[str, typer.Option("--base-url", help="Where its API is, such as https://api.example.com/v1.")],
-    secret: Annotated[str | None, typer.Option("--secret", help="The secret that holds its key.")] = None,
+    base_url: BaseUrl = None,
+    secret: SecretOption = None,
+    region: RegionOption = None,
+    price: PriceOption = None,
+    config: ConfigOption = None,
     tenant: OwnerOption = None,
     platform: PlatformOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Connect NAME to any provider that speaks OpenAI's chat completions."""
-    body = {"kind": "openai", "name": name, "config": {"base_url": base_url}, "secret": secret}
+    """Make a connection NAME of KIND; `openai` with --base-url is any provider that speaks OpenAI's API."""
+    body = {"kind": kind, "name": name, "config": _config(base_url, region, price, config), "secret": secret}
     made = api().post(_path(owner(tenant, platform)), body)
-    show(made, as_json=as_json, line="{name} is there as {id}; its models are called {name}/MODEL")
+    models = kind != "webhook"
+    line = "{name} is there as {id}" + ("; its models are called {name}/MODEL" if models else "")
+    show(made, as_json=as_json, line=line)
+
+
+@app.command("set")
+def set_connection(
+    name: str,
+    base_url: BaseUrl = None,
+    secret: SecretOption = None,
+    no_secret: Annotated[bool, typer.Option("--no-secret", help="It needs no secret.")] = False,
+    region: RegionOption = None,
+    price: PriceOption = None,
+    config: ConfigOption = None,
+    unset: Annotated[list[str] | None, typer.Option("--unset", metavar="NAME", help="What it is not told.")] = None,
+    tenant: OwnerOption = None,
+    platform: PlatformOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the connection NAME; what is not said stays, and the next call goes by what is."""
+    if secret is not None and no_secret:
+        raise typer.BadParameter("Say either --secret or --no-secret.")
+    changes: dict[str, Any] = _config(base_url, region, price, config) | dict.fromkeys(unset or [])
+    body: dict[str, Any] = {"config": changes}
+    if secret is not None or no_secret:
+        body["secret"] = secret
+    if body == {"config": {}}:
+        raise typer.BadParameter("Say what to change, such as --base-url or --secret.")
+    changed = api().patch(_path(owner(tenant, platform), name), body)
+    show(changed, as_json=as_json, line="{name} is changed; the next call goes by it")
+
+
+@app.command("test")
+def try_connection(
+    name: str, tenant: OwnerOption = None, platform: PlatformOption = False, as_json: JsonOption = False
+) -> None:
+    """Try the connection NAME: ask its provider which models there are, which costs nothing."""
+    told = api().post(_path(owner(tenant, platform), name, "test"))
+    if as_json:
+        show(told, as_json=True)
+    elif told["ok"]:
+        offers = "" if told["models"] is None else f" and offers {told['models']} models"
+        print(f"{name} answers in {told['latency_ms']} ms{offers}")
+    else:
+        error = told["error"]
+        print(f"{name} does not work [{error['code']}]: {error['message']}", file=sys.stderr)
+        print(f"  {error['remedy']}", file=sys.stderr)
+    if not told["ok"]:
+        raise typer.Exit(1)
 
 
 @app.command("list")
@@ -39,9 +106,38 @@ def delete_connection(
     name: str, tenant: OwnerOption = None, platform: PlatformOption = False, as_json: JsonOption = False
 ) -> None:
     """Delete the connection NAME."""
-    api().delete(f"{_path(owner(tenant, platform))}/{name}")
+    api().delete(_path(owner(tenant, platform), name))
     show({"name": name, "deleted": True}, as_json=as_json, line="{name} is deleted")
 
 
-def _path(tenant: str | None) -> str:
-    return "connections" if tenant is None else of_tenant(tenant, "connections")
+def _path(tenant: str | None, *rest: str) -> str:
+    return "/".join(["connections", *rest]) if tenant is None else of_tenant(tenant, "connections", *rest)
+
+
+def _config(
+    base_url: str | None, region: str | None, price: list[str] | None, config: list[str] | None
+) -> dict[str, Any]:
+    """Return what was stated of a connection's configuration."""
+    stated: dict[str, Any] = {}
+    for pair in config or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.")
+        stated[name] = value
+    stated |= {} if base_url is None else {"base_url": base_url}
+    stated |= {} if region is None else {"region": region}
+    return stated | ({"price": dict(_priced(one) for one in price)} if price else {})
+
+
+def _priced(text: str) -> tuple[str, dict[str, float]]:
+    """Return a model (or `*`) and its prices from `[MODEL:]NAME=USD,…`; a model's name may hold colons itself."""
+    before, _, _ = text.partition("=")
+    model, sign, _ = before.rpartition(":")
+    prices = {}
+    for pair in text[len(model) + len(sign) :].split(","):
+        name, _, usd = pair.partition("=")
+        try:
+            prices[name.strip()] = float(usd)
+        except ValueError as error:
+            raise typer.BadParameter(f"{pair!r} is not NAME=USD, such as input=0.25.") from error
+    return model or "*", prices

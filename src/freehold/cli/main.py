@@ -20,11 +20,15 @@ NOUNS: Final = {
     "approval": "Questions that wait for a person.",
     "secret": "Secrets: values go in and never come back.",
     "connection": "Connections: where the gateway may reach out to.",
+    "level": "Levels: which models do which kind of work.",
+    "model-key": "Model keys: with which programs outside call models.",
     "channel": "Channels: ways for messages to come in.",
     "person": "People: who can sign in, and what they are to the platform.",
     "member": "Members: people in a tenant, and who is invited.",
     "key": "API keys.",
     "usage": "What was used, and what it cost.",
+    "budget": "Budgets: how much may be spent.",
+    "account": "Accounts: mark-up, credit, and where models may be.",
     "switch": "Kill switches: pause effects, cancel runs, revoke access.",
     "audit": "The record of who did what.",
 }
@@ -55,7 +59,7 @@ def build(wanted: str | None) -> typer.Typer:
     )
     app.callback()(_options)
     for noun in NOUNS if wanted not in NOUNS else [wanted]:
-        module = importlib.import_module(f"freehold.cli.{noun}")
+        module = importlib.import_module(f"freehold.cli.{noun.replace('-', '_')}")
         app.add_typer(module.app, name=noun, help=NOUNS[noun], no_args_is_help=True)
     modules = {COMMANDS[wanted]} if wanted in COMMANDS else {*COMMANDS.values()} if wanted not in NOUNS else set()
     for name in sorted(modules):

@@ -1,31 +1,61 @@
 """`freehold usage`."""
 
+import re
+import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from freehold.app.clock import SystemClock
+from freehold.cli.amounts import dollars
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
-from freehold.cli.showing import money, show
+from freehold.cli.showing import colour, money, show, table
 
 app = typer.Typer(invoke_without_command=True)
+
+By = Literal["agent", "run", "model", "level", "key", "provider", "day", "tenant"]
+DAYS: Final = 30
+"""Of the plot, where nothing is said."""
+WIDTH: Final = 40
+"""Of its longest bar, in letters."""
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_AGO: Final = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @app.callback()
 def show_usage(
     tenant: AnyTenant = None,
     run: Annotated[str | None, typer.Option(help="Of this run only.")] = None,
+    by: Annotated[By | None, typer.Option(help="What it is summed by; by tenant only of all.")] = None,
+    since: Annotated[str | None, typer.Option(help="From then on: 7d, 12h, or a date or time in UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before then, said in the same way.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, by day where nothing else is said.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was used, and what it cost."""
+    """Show what was used, what it cost, and how that stands to the limits."""
     path = "usage" if tenant is None else of_tenant(tenant, "usage")
-    found = api().get(path, run=run)
+    asked = {"run": run, "since": _moment(since), "until": _moment(until)}
+    if as_csv:
+        for line in api().lines(path, **asked, by=by, format="csv"):
+            print(line)
+        return
+    plots = by is None and not as_json and sys.stdout.isatty()
+    if plots and since is None:
+        asked["since"] = _moment(f"{DAYS}d")
+    found = api().get(path, **asked, by="day" if plots else by)
     if as_json:
         show(found, as_json=True)
-        return
-    for line in in_words(found):
-        print(line)
+    elif by is not None:
+        table(
+            [_row(group, by) for group in found["groups"]], by, "calls", "in", "out", "charged", "cost", as_json=False
+        )
+    else:
+        for line in [*in_words(found), *_limits(found), *(plot(found["groups"]) if plots else [])]:
+            print(line)
 
 
 def in_words(found: dict[str, Any]) -> list[str]:
@@ -33,6 +63,58 @@ def in_words(found: dict[str, Any]) -> list[str]:
     lines = [(kind, ", ".join(_counts(sums))) for kind, sums in sorted(found["kinds"].items())]
     lines.append(("total", money(found["total"].get("cost_nano", 0))))
     return [f"{name:<10}{what}" for name, what in lines]
+
+
+def plot(groups: list[dict[str, Any]]) -> list[str]:
+    """Return a bar for each day on which something was charged, the longest `WIDTH` letters wide."""
+    days = sorted((group["key"], group.get("charge_nano", 0)) for group in groups)
+    most = max((nano for _, nano in days), default=0)
+    if not most:
+        return []
+    return ["", *(f"{day}  {colour(_bar(nano, most), 'blue')} {dollars(nano)}" for day, nano in days)]
+
+
+def _bar(nano: int, most: int) -> str:
+    whole, rest = divmod(nano * WIDTH * 8 // most, 8)
+    return "█" * whole + _EIGHTHS[rest].strip()
+
+
+def _limits(found: dict[str, Any]) -> Iterator[str]:
+    """Give a line for the month of a tenant, and one for each of its limits."""
+    if "budgets" not in found:
+        return
+    if found["limit_nano"] is None:
+        yield f"{'month':<10}{dollars(found['spent_nano'])} spent, {dollars(found['held_nano'])} held, no limit"
+    for budget in found["budgets"]:
+        spent, held, limit = (dollars(budget[f"{name}_nano"]) for name in ("spent", "held", "limit"))
+        again = f", begins anew {budget['resets_at'][:10]}" if budget["resets_at"] else ""
+        yield f"{budget['id']:<10}  {spent} of {limit} spent, {held} held{again}"
+
+
+def _row(group: dict[str, Any], by: str) -> dict[str, Any]:
+    name = f"{group['key']} ({group['name']})" if group.get("name") else group["key"]
+    return {
+        by: name,
+        "calls": group["count"],
+        "in": group["tokens_in"],
+        "out": group["tokens_out"],
+        "charged": dollars(group["charge_nano"]),
+        "cost": dollars(group["cost_nano"]),
+    }
+
+
+def _moment(text: str | None) -> str | None:
+    """Return a moment such as `7d` (ago), a date or a time as the API takes it."""
+    if text is None:
+        return None
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return (SystemClock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no moment; write 7d, 12h, 2026-11-21 or a whole time.") from error
+    return at.isoformat() if at.tzinfo else f"{at.isoformat()}Z"
 
 
 def _counts(sums: dict[str, int]) -> Iterator[str]:

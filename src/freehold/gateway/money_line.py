@@ -83,6 +83,22 @@ class MoneyLine(Line):
         asked = {"tenant": tenant, "name": name, "config": config, "by": by, **other}
         return dict(await self.ask("connections/change", asked))
 
-    async def test_connection(self, tenant: str | None, name: str) -> dict[str, Any]:
+    async def test_connection(self, tenant: str | None, name: str, *, by: str) -> dict[str, Any]:
         """Try a connection of models: `ok`, `latency_ms`, how many `models`; else `error`, its code and remedy."""
-        return dict(await self.ask("connections/test", {"tenant": tenant, "name": name}))
+        return dict(await self.ask("connections/test", {"tenant": tenant, "name": name, "by": by}))
+
+    async def limit(self, limits: dict[str, int | None], *, by: str) -> None:
+        """Let tenants spend this much in a month as their tiers say (none: any amount); in force when this returns."""
+        await self.ask("tenants/limit", {"limits": limits, "by": by})
+
+    async def limits(self) -> dict[str, int]:
+        """Return what tenants may spend as their tiers say; one without a limit is not among them."""
+        return dict(await self.ask("tenants/limits", {}))
+
+    async def look(self) -> dict[str, Any]:
+        """Return the tenants that are `held`, which process answers (`began`), and the newest warning (`warned`)."""
+        return dict(await self.ask("tenants/look", {}))
+
+    async def warnings(self, after: str) -> list[dict[str, Any]]:
+        """Return which limits were neared since the warning `after`, oldest first, some hundreds at most."""
+        return list(await self.ask("warnings", {"after": after}))

@@ -74,3 +74,4 @@ class ConnectionTest(TenantRequest, kw_only=True):
     """A connection to try."""
 
     name: str
+    by: str

@@ -79,7 +79,7 @@ async def change_connection(at: InTenant, name: ConnectionName, body: Connection
 @router.post("/tenants/{tenant}/connections/{name}/test")
 async def test_connection(at: InTenant, name: ConnectionName) -> ConnectionTestView:
     """Try a connection of models: ask its provider for the list of them, which costs nothing."""
-    return ConnectionTestView(**await at.state.gateway.test_connection(at.tenant.id, name))
+    return ConnectionTestView(**await at.state.gateway.test_connection(at.tenant.id, name, by=at.caller.actor))
 
 
 @router.delete("/tenants/{tenant}/connections/{name}", status_code=204)
@@ -114,7 +114,7 @@ async def change_platform_connection(
 @router.post("/connections/{name}/test")
 async def test_platform_connection(caller: Operator, state: TheState, name: ConnectionName) -> ConnectionTestView:
     """Try a connection of models of the platform's, which costs nothing."""
-    return ConnectionTestView(**await state.gateway.test_connection(None, name))
+    return ConnectionTestView(**await state.gateway.test_connection(None, name, by=caller.actor))
 
 
 @router.delete("/connections/{name}", status_code=204)
