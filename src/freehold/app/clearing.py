@@ -14,6 +14,7 @@ from typing import Final, final
 from freehold.core.clock import Clock
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.store.life import Receipt, Receipts
+from freehold.store.looking import Look
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
@@ -39,13 +40,17 @@ class Clearing:
 
     async def keep(self) -> None:
         """Look every few seconds whether there is something to remove; until cancelled."""
+        look = Look(self._store.database, self._clock)
         while True:
             try:
-                await self.clear()
+                if look.due():
+                    await self.clear()
             except FreeholdError as error:
                 log.warning("A tenant's folders could not be removed: %s It is tried again.", error.message)
+                look.again()
             except Exception:
                 log.exception("Removing a tenant's folders broke; it is tried again.")
+                look.again()
             await self._clock.sleep(LOOK_SECONDS)
 
     async def clear(self) -> int:

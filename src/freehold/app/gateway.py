@@ -241,7 +241,7 @@ def _duties(gateway: Gateway, clock: Clock) -> list[Coroutine[Any, Any, None]]:
     return [
         _often("Sweeping", SWEEP_SECONDS, lambda: keep.write(lambda tx: mending.sweep(tx, keep)), clock),
         _often("Sweeping the folders of sandboxes", SWEEP_SECONDS, lambda: keep.aside(gateway.boxes.sweep), clock),
-        _often("Sealing the record", SEAL_SECONDS, keep.seal, clock),
+        _often("Sealing the record", SEAL_SECONDS, keep.seal_new, clock),
         _often("Writing signed heads to the second place", PLACE_SECONDS, gateway.place.catch_up, clock),
     ]
 

@@ -52,6 +52,7 @@ from freehold.sandboxes.allowing import ByTier
 from freehold.sandboxes.runtime import Limits
 from freehold.sandboxes.waking import Sandboxes
 from freehold.settings import Settings
+from freehold.store.looking import Look
 from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
@@ -104,11 +105,11 @@ class Worker:
     def _duties(self) -> list[Any]:
         return [
             self._often(self.settings.lease / 3, self._sign),
-            self._often(clockwork.EVERY, self._ring),
-            self._often(sealing.EVERY, self._seal),
-            self._often(reconciling.EVERY, self._reconcile),
-            self._often(reconciling.EVERY, self._take_back),
-            self._often(reconciling.EVERY, self._put_in_place),
+            self._looks(clockwork.EVERY, self._ring),
+            self._looks(sealing.EVERY, self._seal),
+            self._looks(reconciling.EVERY, self._reconcile),
+            self._looks(reconciling.EVERY, self._take_back),
+            self._looks(reconciling.EVERY, self._put_in_place),
             self._often(TIDY_SECONDS, self.dispatcher.tidy),
             self._kept(self.segments.watch),
             self._kept(self.relay.run),
@@ -121,6 +122,25 @@ class Worker:
             while True:
                 await self.clock.sleep(seconds)
                 await in_thread(do)
+
+        await self._kept(again)
+
+    async def _looks(self, seconds: float, do: Callable[[], float | None]) -> None:
+        """
+        Look every so many seconds whether there is work, where there may be some; what breaks is done again.
+
+        There may be some after a commit, while segments are carried out, and after the seconds that `do` returns.
+        """
+        look = Look(self.store.database, self.clock)
+
+        async def again() -> None:
+            look.again()
+            while True:
+                await self.clock.sleep(seconds)
+                if look.due() or self.segments.under_way():
+                    soon = await in_thread(do)
+                    if soon is not None:
+                        look.within(soon)
 
         await self._kept(again)
 
@@ -159,9 +179,10 @@ class Worker:
         with self.store.write() as platform:
             platform.workers.seen(self.id, at=self.clock.now())
 
-    def _ring(self) -> None:
+    def _ring(self) -> float | None:
         if clockwork.ring(self.store, self.closing.engine, clock=self.clock):
             self.committed()
+        return clockwork.rings_in(self.store, clock=self.clock)
 
     def _seal(self) -> None:
         sealing.seal(self.store.database, record.table, store=record.STORE)

@@ -23,6 +23,7 @@ from freehold.core.ids import NewId
 from freehold.gateway.committing import Commits
 from freehold.gateway.tables import audit, switches, tenant_keys
 from freehold.store.db import Database
+from freehold.store.looking import Look
 from freehold.vault.sealing import Sealer, Vault
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Keep:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keep-read")
         self._commits = Commits(database, self._writer)
+        self._put_in = Look(database, clock)
         self.generation = 0
         """How often what calls are judged by was changed; what was remembered before is void."""
 
@@ -72,6 +74,16 @@ class Keep:
     async def seal(self) -> int:
         """Give the rows of the record their places, and return how many had none."""
         return await _run(self._writer, lambda: seal(self._database, audit, store="gateway"))
+
+    async def seal_new(self) -> int:
+        """Do so if anything was written since it was last done."""
+        if not self._put_in.due():
+            return 0
+        try:
+            return await self.seal()
+        except BaseException:
+            self._put_in.again()
+            raise
 
     def written(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction here and now; for the start, before there is a loop."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, final
 
 from freehold.audit.database import note
@@ -18,6 +18,7 @@ from freehold.core.effects import EffectState, Outcome
 from freehold.core.errors import FreeholdError, NotFound, Unavailable
 from freehold.core.runs import RunState
 from freehold.ingress.channel import Answer, ChannelDriver, Sending
+from freehold.store.looking import Look
 from freehold.store.outbox import OutboxState, Outgoing
 from freehold.store.platform import Due
 from freehold.store.scope import Scope, Store
@@ -51,6 +52,7 @@ class Relay:
         """Deliver through `gateway` what `channels` (by kind) spell."""
         self._store, self._gateway, self._channels, self._clock = store, gateway, channels, clock
         self._woken = asyncio.Event()
+        self._put_in = Look(store.database, clock)
         self._flying: dict[Due, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
@@ -61,8 +63,9 @@ class Relay:
         """Relay until cancelled."""
         try:
             while True:
-                self._woken.clear()
-                await self._look()
+                if self._put_in.due() or self._woken.is_set():
+                    self._woken.clear()
+                    await self._look()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL)
         finally:
@@ -77,10 +80,13 @@ class Relay:
 
     async def _look(self) -> int:
         try:
-            due = await in_thread(self._due)
+            due, later = await in_thread(self._due)
         except FreeholdError as error:
             log.warning("The outbox cannot be read: %s", error.message)
+            self._put_in.again()
             return 0
+        if later is not None:
+            self._put_in.within((later - self._clock.now()).total_seconds())
         begun = [row for row in due if row not in self._flying][: AT_ONCE - len(self._flying)]
         for row in begun:
             task = asyncio.create_task(self._carry(row))
@@ -92,9 +98,11 @@ class Relay:
         del self._flying[row]
         self._woken.set()
 
-    def _due(self) -> list[Due]:
+    def _due(self) -> tuple[list[Due], datetime | None]:
+        """Return what is to leave, and when the next is to."""
+        now = self._clock.now()
         with self._store.read() as platform:
-            return platform.due_outgoing(self._clock.now(), limit=AT_ONCE * 2)
+            return platform.due_outgoing(now, limit=AT_ONCE * 2), platform.next_outgoing(now)
 
     async def _carry(self, row: Due) -> None:
         try:

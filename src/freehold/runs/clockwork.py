@@ -49,6 +49,13 @@ def ring(store: Store, engine: Engine, *, clock: Clock) -> int:
     return _each(store, overdue, give_up) + _each(store, due, wake) + _each(store, expired, close)
 
 
+def rings_in(store: Store, *, clock: Clock) -> float | None:
+    """Return in how many seconds the next thing becomes due by itself; None if nothing does."""
+    with store.read() as platform:
+        due = platform.next_due()
+    return None if due is None else (due - clock.now()).total_seconds()
+
+
 def _each(store: Store, rows: list[Due], act: Callable[[Scope, str], None]) -> int:
     done = 0
     for row in rows:

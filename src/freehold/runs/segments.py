@@ -59,6 +59,7 @@ class Segments:
         """Carry out by `body`, tell `web` of every commit, and call `ended` once an ending is committed."""
         self._store, self._body, self._closing, self._web, self._ended = store, body, closing, web, ended
         self._under_way: dict[str, _UnderWay] = {}
+        self._some = asyncio.Event()
 
     @property
     def clock(self) -> Clock:
@@ -79,6 +80,7 @@ class Segments:
             return
         task = asyncio.create_task(self._carry(ticket))
         self._under_way[ticket.id] = _UnderWay(ticket, task)
+        self._some.set()
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
@@ -87,6 +89,8 @@ class Segments:
             raise
         finally:
             del self._under_way[ticket.id]
+            if not self._under_way:
+                self._some.clear()
         if not task.cancelled():
             task.result()
 
@@ -99,6 +103,7 @@ class Segments:
     async def watch(self) -> None:
         """Stop what was cancelled, failed or paused without a nudge having come; runs until cancelled."""
         while True:
+            await self._some.wait()
             await self.clock.sleep(LOOK)
             try:
                 await self.look()

@@ -5,6 +5,7 @@ SQLite runs in WAL with `synchronous=FULL`: what was committed survives a power 
 transaction begins `IMMEDIATE`, so it never fails half-way for want of the lock.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,17 @@ class Database:
         self.engine = open_engine(address)
         self._writing = writing(self.engine)
         self._writer = threading.Lock()
+        self._commits = _Commits(self.engine)
         self.reserve = reserve
+
+    def version(self) -> object:
+        """
+        Return something that is another after every commit, whoever made it.
+
+        It costs microseconds and waits for nobody, so the event loop may ask. Where the database cannot tell, every
+        answer is another.
+        """
+        return self._commits.version()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -54,6 +65,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._commits.close()
         self.engine.dispose()
 
     def wipe(self) -> None:
@@ -76,6 +88,41 @@ class Database:
         """Drop the reserve, if there is one: the disk is full and accepted work is to finish."""
         if self.reserve is not None:
             self.reserve.drop()
+
+
+class _Commits:
+    """Counts the commits of a database, by a connection that sees those of all the others."""
+
+    def __init__(self, engine: Engine) -> None:
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._address = f"{Path(file).absolute().as_uri()}?mode=rw" if file and file != ":memory:" else ""
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def version(self) -> object:
+        if not self._address:
+            return object()
+        try:
+            with self._lock:
+                found: object = self._connected().execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:  # somebody mends it just now
+            return object()
+        return found
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.ProgrammingError
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._address, uri=True, timeout=0, check_same_thread=False)
+        return self._connection
 
 
 @contextmanager

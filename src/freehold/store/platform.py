@@ -30,6 +30,22 @@ _OUTGOING: Final = (
     .order_by(outbox_table.c.due_at)
     .limit(bindparam("most"))
 )
+_LATER: Final = (
+    select(func.min(outbox_table.c.due_at))
+    .join(tenant_table, tenant_table.c.id == outbox_table.c.tenant)
+    .where(
+        tenant_table.c.state == TenantState.ACTIVE,
+        outbox_table.c.state == OutboxState.PENDING,
+        outbox_table.c.due_at > bindparam("now"),
+    )
+)
+_BECOMES_DUE: Final = (
+    select(func.min(run_table.c.wake_at)).where(run_table.c.state == RunState.WAITING),
+    select(func.min(run_table.c.deadline)).where(
+        run_table.c.state.in_((RunState.QUEUED, RunState.RUNNING, RunState.WAITING))
+    ),
+    select(func.min(approval_table.c.expires_at)).where(approval_table.c.state == ApprovalState.ASKED),
+)
 _LAST: Final = select(func.max(event_table.c.position))
 _STANDING: Final = (TenantState.SUSPENDED, TenantState.DELETED)
 _STILL: Final = select(tenant_table.c.id).where(tenant_table.c.state.in_(_STANDING))
@@ -109,6 +125,15 @@ class Platform:
             approval_table.c.state == ApprovalState.ASKED, approval_table.c.expires_at <= now
         )
         return [Due(*row) for row in self.connection.execute(query.limit(limit))]
+
+    def next_due(self) -> datetime | None:
+        """Return when the first run wakes or is overdue, or the first question expires; None if none ever does."""
+        found = [self.connection.execute(query).scalar() for query in _BECOMES_DUE]
+        return min((at for at in found if at is not None), default=None)
+
+    def next_outgoing(self, now: datetime) -> datetime | None:
+        """Return when the first reply is to leave that is not to leave by now; None if there is none."""
+        return self.connection.execute(_LATER, {"now": now}).scalar()
 
     def unfinished(self) -> list[Unfinished]:
         """Return all runs that queue or run, oldest first."""

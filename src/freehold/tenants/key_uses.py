@@ -15,6 +15,10 @@ class Uses:
         """Know of none."""
         self._seen: dict[str, datetime] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether there is anything to write down."""
+        return bool(self._seen)
+
     def saw(self, key: Key, at: datetime) -> None:
         """Remember that `key` was used, to the minute; in the same minute again there is nothing to remember."""
         minute = at.replace(second=0, microsecond=0)

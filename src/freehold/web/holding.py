@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from freehold.core.errors import FreeholdError, Unavailable
+from freehold.store.looking import Look
 from freehold.store.threads import in_thread
 from freehold.web.state import State
 
 log = logging.getLogger(__name__)
 
 EVERY: Final = 2.0
-"""Seconds between two looks."""
+"""Seconds between two looks, while something is committed."""
 AT_ONCE: Final = 500
 """Runs that the gateway is told of in one question."""
 BY_ITSELF: Final = "platform"
@@ -46,13 +47,17 @@ async def retire(state: State, tenant: str, runs: Sequence[str]) -> None:
 
 async def keep_held(state: State) -> None:
     """Hold whoever is not active, and nobody else; for as long as web lives."""
+    look = Look(state.store.database, state.clock)
     while True:
         try:
-            await hold_all(state)
+            if look.due():
+                await hold_all(state)
         except FreeholdError as error:
             log.debug("The gateway could not be asked whom it holds: %s", error.message)
+            look.again()
         except Exception:
             log.exception("Holding tenants at the gateway broke; it is tried again.")
+            look.again()
         await asyncio.sleep(EVERY)
 
 

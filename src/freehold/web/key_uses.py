@@ -16,6 +16,7 @@ async def keep_uses(state: State) -> None:
     while True:
         await state.clock.sleep(EVERY_SECONDS)
         try:
-            await in_thread(state.known.uses.write, state.store)
+            if state.known.uses:
+                await in_thread(state.known.uses.write, state.store)
         except Exception:
             log.exception("The use of keys could not be written down; the next one will be.")

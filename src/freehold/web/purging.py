@@ -10,6 +10,7 @@ from typing import Final
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.runs.engine import Ticket
 from freehold.store.life import Receipt, Receipts
+from freehold.store.looking import Look
 from freehold.store.threads import in_thread
 from freehold.tenants import purging
 from freehold.web.state import State
@@ -22,13 +23,17 @@ RUNS: Final = 100
 
 async def keep_purged(state: State) -> None:
     """Destroy what is due, step by step; for as long as web lives."""
+    look = Look(state.store.database, state.clock)
     while True:
         try:
-            await purge_due(state)
+            if look.due():
+                await purge_due(state)
         except FreeholdError as error:
             log.warning("A tenant could not be destroyed yet: %s It is tried again.", error.message)
+            look.again()
         except Exception:
             log.exception("Destroying a tenant broke; it is tried again.")
+            look.again()
         await state.clock.sleep(LOOK_SECONDS)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from freehold.core.errors import FreeholdError
+from freehold.store.looking import Look
 from freehold.store.scope import Store
 from freehold.store.tenants import tenant_table
 from freehold.store.threads import in_thread
@@ -42,14 +43,18 @@ async def give_key(state: State, tenant: str | None) -> str:
 
 async def keep_keys(state: State) -> None:
     """See that the platform and every tenant have their keys; for as long as web lives."""
+    look = Look(state.store.database, state.clock)
     while True:
         try:
-            for tenant in await in_thread(_without, state.store):
-                await give_key(state, tenant)
+            if look.due():
+                for tenant in await in_thread(_without, state.store):
+                    await give_key(state, tenant)
         except FreeholdError as error:
             log.debug("Keys for personal text could not be made: %s It is tried again.", error.message)
+            look.again()
         except Exception:
             log.exception("Making keys for personal text broke; it is tried again.")
+            look.again()
         await state.clock.sleep(LOOK_SECONDS)
 
 

@@ -24,9 +24,10 @@ from typing_extensions import override
 from freehold.core.clock import Clock
 from freehold.core.errors import Invalid
 from freehold.drivers.engine.dbos.claiming import claim_quickly
-from freehold.drivers.engine.dbos.kicking import kickable
+from freehold.drivers.engine.dbos.kicking import kickable, still
 from freehold.runs.engine import Carry, Dispatcher, Engine, Ticket
 from freehold.store.db import Database, told, writing
+from freehold.store.looking import Look
 from freehold.store.threads import in_thread
 
 T = TypeVar("T")
@@ -151,8 +152,11 @@ class DbosDispatcher(Dispatcher):
 
         await in_thread(self._register)
         DBOS.launch()  # in this loop, so that segments run in it
-        kickable(dbos.background_thread_stop_events, self._kick, thread=f"queue-worker-{QUEUE}", poll=POLL)
+        look = Look(self._database, self._clock)
+        thread = f"queue-worker-{QUEUE}"
+        kickable(dbos.background_thread_stop_events, self._kick, thread=thread, poll=POLL, look=look)
         claim_quickly(dbos, self._database, self._clock)
+        still(dbos)
 
     @override
     async def drain(self, seconds: float) -> None:
