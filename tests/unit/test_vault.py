@@ -19,7 +19,7 @@ PLACE: dict[str, Any] = {"name": "api", "purpose": "secret", "version": 1}
 @pytest.fixture
 def sealer() -> Sealer:
     vault = Vault(MASTER)
-    return vault.sealer("ten_1", vault.new_key("ten_1"))
+    return vault.sealer("ten_1", {1: vault.new_key("ten_1")})
 
 
 def test_what_was_sealed_opens(sealer: Sealer) -> None:
@@ -33,7 +33,7 @@ def test_what_was_moved_to_another_place_does_not_open(sealer: Sealer, moved: di
 
 
 def test_another_tenant_cannot_open_it_even_with_the_same_data_key(sealer: Sealer) -> None:
-    mine, other = Sealer("ten_1", MASTER), Sealer("ten_2", MASTER)
+    mine, other = Sealer("ten_1", {1: MASTER}), Sealer("ten_2", {1: MASTER})
     with pytest.raises(Denied):
         other.open(mine.seal(b"value", **PLACE), **PLACE)
 
@@ -41,19 +41,19 @@ def test_another_tenant_cannot_open_it_even_with_the_same_data_key(sealer: Seale
 def test_a_tenants_key_does_not_unwrap_for_another() -> None:
     vault = Vault(MASTER)
     with pytest.raises(Denied):
-        vault.sealer("ten_2", vault.new_key("ten_1"))
+        vault.sealer("ten_2", {1: vault.new_key("ten_1")})
 
 
 def test_another_master_key_opens_nothing() -> None:
     wrapped = Vault(MASTER).new_key("ten_1")
     with pytest.raises(Denied) as caught:
-        Vault(bytes(32)).sealer("ten_1", wrapped)
+        Vault(bytes(32)).sealer("ten_1", {1: wrapped})
     assert caught.value.code == "does_not_open"
 
 
 @given(st.data())
 def test_no_flipped_bit_goes_unseen(data: st.DataObject) -> None:
-    sealer = Sealer("ten_1", MASTER)
+    sealer = Sealer("ten_1", {1: MASTER})
     sealed = bytearray(sealer.seal(b"value", **PLACE))
     at = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[at // 8] ^= 1 << at % 8

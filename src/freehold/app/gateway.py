@@ -36,7 +36,9 @@ from freehold.gateway import mending
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.ports import Whom
 from freehold.gateway.calls.speaking import App
+from freehold.gateway.calls.trying import Trial
 from freehold.gateway.connections import Drivers
+from freehold.gateway.data_keys import any_key
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
@@ -44,15 +46,18 @@ from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.listening import alone, listen
 from freehold.gateway.models import Models
+from freehold.gateway.money.books import Books
+from freehold.gateway.money_socket import Money
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.prices import Prices
+from freehold.gateway.rotations import Rotations
 from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
 from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
 from freehold.store.revisions import stands_at_newest
-from freehold.vault.keyfile import master_key
+from freehold.vault.keyfile import counting_key, master_key
 from freehold.vault.sealing import Vault
 
 log = logging.getLogger(__name__)
@@ -70,6 +75,7 @@ class Gateway:
     keep: Keep
     place: SecondPlace
     flights: Flights
+    rotations: Rotations
     boxes: Boxes
     web: Edge
     worker: Edge
@@ -79,12 +85,23 @@ def open_store(settings: Settings, clock: Clock) -> Keep:
     """Open the gateway's store, brought up to date, under the master key."""
     folder = settings.data / "gateway"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = master_key(Path(settings.master_key_file) if settings.master_key_file else folder / "master.key")
+    file = master_key_file(settings)
+    master_key(file)  # a bad file is told before anything is changed
     migrated(folder)
     database = Database(sqlite_address(folder / "gateway.db"))
+    with database.read() as tx:
+        found = any_key(tx)
+    key = counting_key(file, lambda key: bool(found) and Vault(key).unwraps(*found))
     keep = Keep(database, Vault(key), clock=clock, new_id=Ids(clock.now))
     keep.check()
+    keep.written(lambda tx: mending.adopt(tx, keep))
     return keep
+
+
+def master_key_file(settings: Settings) -> Path:
+    """Return where the master key is."""
+    stated = settings.master_key_file
+    return Path(stated) if stated else settings.data / "gateway" / "master.key"
 
 
 def migrated(folder: Path) -> None:
@@ -143,6 +160,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
     provider = sign_in_provider(settings, clock)
     sign_on = SignOn(keep, provider, settings.oidc_client_secret)
+    rotations = Rotations(keep, master_key_file(settings))
     web = web_edge(
         keep,
         drivers,
@@ -152,15 +170,18 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         place=place,
         switches=Switches(keep, flights),
         sign_on=sign_on,
+        money=Money(keep, drivers, Books(keep), Trial(keep, drivers), rehearsal=settings.rehearsal),
+        rotations=rotations,
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),
     )
     boxes = Boxes(keep, settings.data / "box", _no_models, uid_base=sandbox_users(settings))
     try:
         worker = worker_edge(keep, models, effects, boxes)
-        yield Gateway(keep=keep, place=place, flights=flights, boxes=boxes, web=web, worker=worker)
+        yield Gateway(keep=keep, place=place, flights=flights, rotations=rotations, boxes=boxes, web=web, worker=worker)
     finally:
         await boxes.end()
+        await rotations.end()
         await flights.drain()
         await openai.close()
         await webhook.close()
@@ -199,7 +220,7 @@ async def serve(settings: Settings) -> None:
     failpoints.arm(settings.failpoint)
     clock = SystemClock()
     async with composed(settings, clock) as gateway, listening(settings, gateway):
-        duties = [asyncio.create_task(duty) for duty in _duties(gateway, clock)]
+        duties = [asyncio.create_task(duty) for duty in (*_duties(gateway, clock), gateway.rotations.resume())]
         gc.collect()
         gc.freeze()
         await stop_asked().wait()

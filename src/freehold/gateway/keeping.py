@@ -6,33 +6,34 @@ for that thread is committed together (`committing`).
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
 from typing import Any, Final, TypeVar, final
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection
 from typing_extensions import Unpack
 
 from freehold.audit.recording import PLATFORM, Facts, record
 from freehold.audit.sealing import seal
 from freehold.core.clock import Clock
-from freehold.core.errors import NotFound
 from freehold.core.ids import NewId
 from freehold.gateway.committing import Commits
-from freehold.gateway.tables import audit, switches, tenant_keys
+from freehold.gateway.data_keys import DataKeys, any_key
+from freehold.gateway.manifests import Manifests, RolledBack
+from freehold.gateway.ports import Credential
+from freehold.gateway.tables import audit
 from freehold.store.db import Database
 from freehold.store.looking import Look
 from freehold.vault.sealing import Sealer, Vault
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 READERS: Final = 2
-_ERASED: Final = select(switches.c.tenant).where(
-    switches.c.tenant == bindparam("owner"), switches.c.erased_at.is_not(None)
-)
-_WRAPPED: Final = select(tenant_keys.c.wrapped).where(tenant_keys.c.tenant == bindparam("owner"))
 
 
 @final
@@ -41,9 +42,13 @@ class Keep:
 
     def __init__(self, database: Database, vault: Vault, *, clock: Clock, new_id: NewId) -> None:
         """Keep things in `database`, sealed by `vault`."""
-        self._database, self._vault, self._clock = database, vault, clock
+        self._database, self._clock = database, clock
         self.new_id = new_id
-        self._sealers: dict[bytes, Sealer] = {}
+        self.keys = DataKeys(vault)
+        self.manifests = Manifests(self.keys, self._read)
+        self._alarms: set[tuple[str, str]] = set()
+        self.remembered: dict[tuple[str, str], tuple[bytes, Credential]] = {}
+        """Secrets opened before, each with the sealed bytes it was opened from."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keep-read")
         self._commits = Commits(database, self._writer)
@@ -57,7 +62,11 @@ class Keep:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction that is on disk when this returns; others' works may share it."""
-        return await self._commits.write(work)
+        try:
+            return await self._commits.write(work)
+        except RolledBack as error:
+            await self._noticed(error)
+            raise
 
     def changed(self) -> None:
         """Say that connections, secrets, levels, keys, grants or accounts are not as they were."""
@@ -65,7 +74,11 @@ class Keep:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do `work` over one moment of the store."""
-        return await _run(self._readers, lambda: self._read(work))
+        try:
+            return await _run(self._readers, lambda: self._read(work))
+        except RolledBack as error:
+            await self._noticed(error)
+            raise
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Do `work`, which touches files and not the store, off the loop."""
@@ -90,19 +103,26 @@ class Keep:
         with self._database.write() as tx:
             return work(tx)
 
+    async def _noticed(self, error: RolledBack) -> None:
+        """Write down, once for each, that something older was put back."""
+        if (error.owner, error.what) in self._alarms:
+            return
+        self._alarms.add((error.owner, error.what))
+        log.error("%s", error)
+        told: dict[str, Any] = {"actor": "gateway", "action": "vault.rolled_back", "subject": error.what}
+        await self._commits.write(lambda tx: self.note(tx, error.owner or None, **told))
+
     def _read(self, work: Callable[[Connection], T]) -> T:
         with self._database.read() as tx:
             return work(tx)
 
     def sealer(self, tx: Connection, tenant: str | None) -> Sealer:
         """Return the way to seal for `tenant`, with a key made now if it has none; only inside `write`."""
-        return self.opener(tx, tenant) or self._first_key(tx, tenant or PLATFORM)
+        return self.keys.sealer(tx, tenant or PLATFORM, at=self.now())
 
     def opener(self, tx: Connection, tenant: str | None) -> Sealer | None:
         """Return the way to open what is sealed for `tenant`, or None if nothing ever was."""
-        owner = tenant or PLATFORM
-        wrapped = tx.execute(_WRAPPED, {"owner": owner}).scalar()
-        return None if wrapped is None else self._unwrapped(owner, wrapped)
+        return self.keys.opener(tx, tenant or PLATFORM)
 
     def note(
         self,
@@ -121,9 +141,9 @@ class Keep:
 
     def check(self) -> None:
         """Raise `Denied` if the master key is not the one that wrapped what is stored."""
-        owner = self._read(lambda tx: tx.execute(select(tenant_keys.c.tenant).limit(1)).scalar())
-        if owner is not None:
-            self._read(lambda tx: self.opener(tx, owner))
+        found = self._read(any_key)
+        if found is not None:
+            self._read(lambda tx: self.opener(tx, found.tenant))
 
     def close(self) -> None:
         """Finish what is being written and let go of the store."""
@@ -134,20 +154,6 @@ class Keep:
     async def wipe(self) -> None:
         """Let nothing that was deleted stand on in the store's log of changes."""
         await _run(self._writer, self._database.wipe)
-
-    def _first_key(self, tx: Connection, owner: str) -> Sealer:
-        if tx.execute(_ERASED, {"owner": owner}).first() is not None:
-            raise NotFound("There is no such tenant any more.", code="tenant_erased")
-        wrapped = self._vault.new_key(owner)
-        tx.execute(insert(tenant_keys).values(tenant=owner, wrapped=wrapped, made_at=self.now()))
-        return self._unwrapped(owner, wrapped)
-
-    def _unwrapped(self, owner: str, wrapped: bytes) -> Sealer:
-        # Remembered by its wrapped bytes, which every use reads anew: a key that was erased or rolled back is gone.
-        found = self._sealers.get(wrapped)
-        if found is None:
-            found = self._sealers[wrapped] = self._vault.sealer(owner, wrapped)
-        return found
 
 
 async def _run(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:

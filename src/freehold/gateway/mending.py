@@ -12,10 +12,11 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import or_, select, update
 
 from freehold.core.effects import SANDBOX, EffectState
-from freehold.core.money import UsageState
 from freehold.gateway import ledger
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import effects, usage
+from freehold.gateway.manifests import adopt_all
+from freehold.gateway.money import meter
+from freehold.gateway.tables import effects
 
 KEPT: Final = timedelta(days=7)
 BATCH: Final = 500
@@ -27,17 +28,21 @@ BROKEN_OFF: Final = {
 
 
 def recover(tx: Tx, keep: Keep) -> int:
-    """Turn what is still open into *unknown*, and return how much that was; what a sandbox does goes on."""
+    """Turn what is still open into *unknown*, charge it at its hold, and return how much that was; a sandbox goes on."""
     open_now = effects.c.state == EffectState.OPEN, effects.c.connection != SANDBOX
     found = tx.execute(select(effects.c.tenant, effects.c.key).where(*open_now)).all()
     for row in found:
         outcome = {"error": BROKEN_OFF}
         state = EffectState.UNKNOWN
         ledger.close(tx, keep, tenant=row.tenant, key=row.key, state=state, outcome=outcome, actor="gateway")
-    tx.execute(
-        update(usage).where(usage.c.state == UsageState.OPEN).values(state=UsageState.UNSETTLED, closed_at=keep.now())
-    )
+    meter.recover(tx, keep)
     return len(found)
+
+
+def adopt(tx: Tx, keep: Keep) -> None:
+    """List what lies in the vaults of those who had secrets before there were lists."""
+    for tenant, number in adopt_all(tx, keep.manifests):
+        keep.note(tx, tenant, actor="gateway", action="vault.list", subject="vault", detail={"manifest": number})
 
 
 def sweep(tx: Tx, keep: Keep) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import NotFound
 from freehold.gateway.keeping import Keep
+from freehold.gateway.manifests import fingerprint
 from freehold.gateway.tables import key_pairs
 from freehold.vault import pairs
 
@@ -25,10 +26,13 @@ def public_key(tx: Tx, keep: Keep, *, tenant: str | None, purpose: Purpose) -> s
     if known:
         return known
     made = _MAKE[purpose]()
-    sealed = keep.sealer(tx, owner).seal(made.private, name=purpose, purpose=SEALED)
+    sealer = keep.sealer(tx, owner)
+    sealed = sealer.seal(made.private, name=purpose, purpose=SEALED)
     values = {"tenant": owner, "purpose": purpose, "public": made.public, "sealed": sealed, "made_at": keep.now()}
     tx.execute(insert(key_pairs).values(values))
-    keep.note(tx, tenant, actor="gateway", action="key_pair.make", subject=purpose, detail={"public": made.public})
+    listed = keep.manifests.change(tx, owner, sealer, {f"{SEALED}/{purpose}": fingerprint(1, sealed)})
+    detail = {"public": made.public, "manifest": listed}
+    keep.note(tx, tenant, actor="gateway", action="key_pair.make", subject=purpose, detail=detail)
     return made.public
 
 
@@ -56,4 +60,5 @@ def _private(tx: Tx, keep: Keep, *, tenant: str | None, purpose: Purpose) -> byt
     opener = keep.opener(tx, tenant)
     if sealed is None or opener is None:
         raise NotFound("There is no such key pair any more.", code="missing_key_pair")
+    keep.manifests.require(tx, owner, SEALED, purpose, version=1, sealed=sealed)
     return opener.open(sealed, name=purpose, purpose=SEALED)

@@ -3,18 +3,27 @@
 import re
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from freehold.audit.canonical import digest
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway.keeping import Keep
+from freehold.gateway.manifests import fingerprint
 from freehold.gateway.ports import Credential
 from freehold.gateway.tables import connections, secrets
 
 PURPOSE: Final = "secret"
 MAX_BYTES: Final = 65_536
+REMEMBERED: Final = 1_000
+"""How many opened secrets are remembered at once."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+# Spelt once: every call passes here.
+_LOOK: Final = select(secrets.c.version, secrets.c.sealed).where(
+    secrets.c.tenant == bindparam("of_owner"), secrets.c.name == bindparam("of_name")
+)
 
 
 def good_name(noun: str, name: str) -> str:
@@ -40,19 +49,21 @@ def put(tx: Connection, keep: Keep, *, tenant: str | None, name: str, value: str
     owner = tenant or PLATFORM
     before = _stored(tx, owner, name)
     version = 1 + (before.version if before is not None else 0)
-    sealed = keep.sealer(tx, owner).seal(value.encode(), name=name, purpose=PURPOSE, version=version)
+    sealer = keep.sealer(tx, owner)
+    sealed = sealer.seal(value.encode(), name=name, purpose=PURPOSE, version=version)
     values = {"version": version, "sealed": sealed, "set_by": by, "set_at": keep.now()}
     if version == 1:
         tx.execute(insert(secrets).values(tenant=owner, name=name, **values))
     else:
         tx.execute(update(secrets).where(*_is(owner, name)).values(values))
+    listed = keep.manifests.change(tx, owner, sealer, {f"{PURPOSE}/{name}": fingerprint(version, sealed)})
     keep.note(
         tx,
         tenant,
         actor=by,
         action="secret.set",
         subject=name,
-        detail={"version": version},
+        detail={"version": version, "manifest": listed},
         before=_hash(before),
         after=_hash(_stored(tx, owner, name)),
     )
@@ -80,7 +91,10 @@ def remove(tx: Connection, keep: Keep, *, tenant: str | None, name: str, by: str
     if before is None:
         raise missing(name)
     tx.execute(delete(secrets).where(*_is(owner, name)))
-    keep.note(tx, tenant, actor=by, action="secret.delete", subject=name, before=_hash(before))
+    listed = keep.manifests.change(tx, owner, keep.sealer(tx, owner), {f"{PURPOSE}/{name}": None})
+    keep.note(
+        tx, tenant, actor=by, action="secret.delete", subject=name, detail={"manifest": listed}, before=_hash(before)
+    )
 
 
 def exists(tx: Connection, *, tenant: str | None, name: str) -> bool:
@@ -89,14 +103,31 @@ def exists(tx: Connection, *, tenant: str | None, name: str) -> bool:
 
 
 def opened(tx: Connection, keep: Keep, *, tenant: str | None, name: str | None) -> Credential:
-    """Return the secret `name` opened; nothing for no name."""
+    """
+    Return the secret `name` opened; nothing for no name.
+
+    What was opened last is remembered together with its sealed bytes, which are read anew every time: while they
+    are the same, nothing needs to be opened again. Raises `RolledBack` where an older value was put back.
+    """
     if name is None:
         return Credential()
-    row = _stored(tx, tenant or PLATFORM, name)
-    opener = keep.opener(tx, tenant)
-    if row is None or opener is None:
+    owner = tenant or PLATFORM
+    row = tx.execute(_LOOK, {"of_owner": owner, "of_name": name}).first()
+    if row is None:
+        keep.remembered.pop((owner, name), None)
         raise missing(name)
-    return Credential(opener.open(row.sealed, name=name, purpose=PURPOSE, version=row.version).decode())
+    known = keep.remembered.get((owner, name))
+    if known is not None and known[0] == row.sealed:
+        return known[1]
+    opener = keep.opener(tx, tenant)
+    if opener is None:
+        raise missing(name)
+    keep.manifests.require(tx, owner, PURPOSE, name, version=row.version, sealed=row.sealed)
+    credential = Credential(opener.open(row.sealed, name=name, purpose=PURPOSE, version=row.version).decode())
+    if len(keep.remembered) >= REMEMBERED:
+        keep.remembered.clear()
+    keep.remembered[owner, name] = row.sealed, credential
+    return credential
 
 
 def missing(name: str) -> NotFound:

@@ -34,6 +34,7 @@ def _table(name: str, *items: SchemaItem, data_class: DataClass, retention: Rete
 
 tenant_keys = _table(
     "tenant_keys",
+    Column("generation", Integer, primary_key=True, autoincrement=False),  # the newest seals; an older one is on its way out
     Column("wrapped", LargeBinary, nullable=False),
     Column("made_at", Moment, nullable=False),
     data_class="configuration",
@@ -46,6 +47,14 @@ key_pairs = _table(
     Column("public", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("made_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+manifests = _table(
+    "manifests",  # what lies in the vault for this tenant: put back an older row and it is not what stands here
+    Column("number", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
     data_class="configuration",
     retention="tenant",
 )

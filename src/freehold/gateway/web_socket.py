@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
-from freehold.gateway import connections, deciding, metering, secrets, versions
+from freehold.gateway import connections, deciding, secrets, versions
 from freehold.gateway import requests as asked
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge, route
@@ -16,11 +16,14 @@ from freehold.gateway.effects import Effects
 from freehold.gateway.grants import Grants
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
+from freehold.gateway.money_socket import Money
 from freehold.gateway.packages import loaded
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
 from freehold.gateway.prices import Prices
 from freehold.gateway.record_socket import record_routes
+from freehold.gateway.rotations import Rotations
+from freehold.gateway.seeking import SeekRequest, seek
 from freehold.gateway.switch_socket import Switches
 
 VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
@@ -38,13 +41,15 @@ class _Web:
     async def set_secret(self, request: asked.SecretRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
         await self._keep.write(lambda tx: secrets.put(tx, self._keep, value=request.value, **named))
+        self._keep.changed()
 
     async def delete_secret(self, request: asked.SecretRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
         await self._keep.write(lambda tx: secrets.remove(tx, self._keep, **named))
+        self._keep.changed()
 
     async def create_connection(self, request: asked.ConnectionRequest) -> dict[str, Any]:
-        return await self._keep.write(
+        made = await self._keep.write(
             lambda tx: connections.create(
                 tx,
                 self._keep,
@@ -57,10 +62,13 @@ class _Web:
                 by=request.by,
             )
         )
+        self._keep.changed()
+        return made
 
     async def delete_connection(self, request: asked.ConnectionRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
         await self._keep.write(lambda tx: connections.remove(tx, self._keep, **named))
+        self._keep.changed()
 
     async def publish(self, request: asked.PublishRequest) -> None:
         grants = Grants(
@@ -78,6 +86,9 @@ class _Web:
         config = found.connected.config
         if self._prices.known(found.connected.kind, config, found.model) is None:
             await asyncio.to_thread(self._prices.look_up, config, found.model, at=self._keep.now())
+
+    async def seek(self, request: SeekRequest) -> dict[str, Any]:
+        return await self._keep.write(lambda tx: seek(tx, self._keep, request))
 
     async def packages(self, _request: asked.Nothing) -> list[dict[str, Any]]:
         return await self._keep.aside(loaded)
@@ -97,6 +108,8 @@ def web_edge(
     place: SecondPlace,
     switches: Switches,
     sign_on: SignOn,
+    money: Money,
+    rotations: Rotations,
     rehearsal: bool,
     mails: bool = False,
 ) -> Edge:
@@ -122,17 +135,14 @@ def web_edge(
         "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
         "publish": route(asked.PublishRequest, web.publish),
         "decide": route(asked.DecideRequest, decide),
-        "usage": route(
-            asked.UsageRequest,
-            _read(keep, lambda tx, it: metering.told(tx, tenant=it.tenant, run=it.run, since=it.since)),
-        ),
         "webhooks/verify": route(asked.WebhookRequest, verified),
         "mail": route(asked.MailRequest, effects.mail),
+        "secrets/seek": route(SeekRequest, web.seek),
         "packages": route(asked.Nothing, web.packages),
         "health": route(asked.Nothing, web.health),
     }
     return Edge(
-        routes | record_routes(keep, place) | sign_on.routes() | switches.routes(),
+        routes | record_routes(keep, place) | sign_on.routes() | rotations.routes() | switches.routes() | money.routes(),
         effects=frozenset({"mail"}),
         asks=True,
     )

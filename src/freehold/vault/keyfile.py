@@ -1,8 +1,10 @@
 """The master key: 32 random bytes in a file that only its owner may read."""
 
 import contextlib
+import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,8 @@ from nacl.secret import Aead
 from nacl.utils import random
 
 from freehold.core.errors import Denied
+
+log = logging.getLogger(__name__)
 
 _BARE: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -41,6 +45,45 @@ def master_key(path: Path) -> bytes:
             remedy="Put the right file back from where you keep it; without it no secret can be opened.",
         )
     return key
+
+
+def next_key(path: Path) -> bytes:
+    """Return the key that shall replace the one in `path`: it lies beside it, made now unless somebody put it there."""
+    return master_key(_next(path))
+
+
+def counting_key(path: Path, unwraps: Callable[[bytes], bool]) -> bytes:
+    """
+    Return the key in `path`, or the next one beside it where that is the one by which the store `unwraps`.
+
+    That happens where a gateway died between wrapping all anew and putting the file in place, which is done now.
+    """
+    if _next(path).exists():
+        fresh = next_key(path)
+        if unwraps(fresh):
+            put_in_place(path)
+            return fresh
+    return master_key(path)
+
+
+def put_in_place(path: Path) -> None:
+    """Let the next key be the one in `path`, in one step; where the file cannot be replaced, both stay."""
+    try:
+        _next(path).replace(path)
+    except OSError as error:
+        log.warning(
+            "%s cannot be replaced (%s): put %s in its place before the next start.", path, error, _next(path).name
+        )
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
 
 
 def _read(path: Path) -> tuple[os.stat_result, bytes]:

@@ -1,10 +1,13 @@
 """
 Sealing: XChaCha20-Poly1305 with associated data, in two layers.
 
-The master key wraps one data key per tenant; a data key seals that tenant's values. What is sealed is bound to
-its tenant, name, version and purpose: bytes that were moved from one place to another do not open there.
+The master key wraps the data keys of tenants; a data key seals its tenant's values. What is sealed is bound to
+its tenant, name, version and purpose: bytes that were moved from one place to another do not open there. A tenant
+has one data key, and two while the older generation of it is being replaced.
 """
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -15,6 +18,8 @@ from nacl.utils import random
 from freehold.audit.canonical import canonical
 from freehold.core.errors import Denied
 
+HEADER: Final = 4
+"""Bytes in front of what is sealed: the generation of its key."""
 _WRAPS: Final = "tenant key"
 
 
@@ -36,50 +41,88 @@ class Place:
 class Sealer:
     """Seals and opens the values of one tenant."""
 
-    __slots__ = ("_box", "_tenant")
+    __slots__ = ("_boxes", "_tenant", "generation")
 
-    def __init__(self, tenant: str, key: bytes) -> None:
+    def __init__(self, tenant: str, keys: Mapping[int, bytes]) -> None:
+        """Seal under the newest generation in `keys`, open under any of them."""
         self._tenant = tenant
-        self._box = Aead(key)
+        self._boxes = {generation: Aead(key) for generation, key in keys.items()}
+        self.generation = max(keys)
 
     def seal(self, plain: bytes, *, name: str, purpose: str, version: int = 1) -> bytes:
-        """Return `plain` sealed for its place."""
+        """Return `plain` sealed for its place, with the generation of its key in front."""
         place = Place(tenant=self._tenant, name=name, version=version, purpose=purpose)
-        return bytes(self._box.encrypt(plain, place.bytes()))
+        sealed = bytes(self._boxes[self.generation].encrypt(plain, place.bytes()))
+        return self.generation.to_bytes(HEADER) + sealed
 
     def open(self, sealed: bytes, *, name: str, purpose: str, version: int = 1) -> bytes:
         """Return what was sealed for this place; raise `Denied` for anything else."""
-        return _open(self._box, sealed, Place(tenant=self._tenant, name=name, version=version, purpose=purpose))
+        place = Place(tenant=self._tenant, name=name, version=version, purpose=purpose)
+        return _open(self._boxes.get(generation_of(sealed)), sealed[HEADER:], place)
 
 
 @final
 class Vault:
     """Holds the master key and makes and unwraps tenants' keys."""
 
-    __slots__ = ("_box",)
+    __slots__ = ("_boxes",)
 
-    def __init__(self, master: bytes) -> None:
-        self._box = Aead(master)
+    def __init__(self, master: bytes, *older: bytes) -> None:
+        """Wrap with `master`; while it replaces `older` ones, what those wrapped is unwrapped too."""
+        self._boxes = [Aead(key) for key in (master, *older)]
 
-    def new_key(self, tenant: str) -> bytes:
+    def new_key(self, tenant: str, generation: int = 1) -> bytes:
         """Return a fresh data key for `tenant`, wrapped: only this is ever stored."""
-        return bytes(self._box.encrypt(random(Aead.KEY_SIZE), _wrapping(tenant).bytes()))
+        return self._wrapped(tenant, generation, random(Aead.KEY_SIZE))
 
-    def sealer(self, tenant: str, wrapped: bytes) -> Sealer:
-        """Return the way to seal and open for `tenant`; raise `Denied` where the key is another's."""
-        return Sealer(tenant, _open(self._box, wrapped, _wrapping(tenant)))
+    def sealer(self, tenant: str, wrapped: Mapping[int, bytes]) -> Sealer:
+        """Return the way to seal and open for `tenant`; raise `Denied` where a key is another's."""
+        return Sealer(tenant, {number: self._unwrapped(tenant, number, key) for number, key in wrapped.items()})
+
+    def wrapped_anew(self, tenant: str, generation: int, wrapped: bytes) -> bytes:
+        """Return the same data key under the master key that counts now."""
+        return self._wrapped(tenant, generation, self._unwrapped(tenant, generation, wrapped))
+
+    def unwraps(self, tenant: str, generation: int, wrapped: bytes) -> bool:
+        """Return whether a master key of ours wrapped this."""
+        try:
+            self._unwrapped(tenant, generation, wrapped)
+        except Denied:
+            return False
+        return True
+
+    def _wrapped(self, tenant: str, generation: int, key: bytes) -> bytes:
+        return bytes(self._boxes[0].encrypt(key, _wrapping(tenant, generation).bytes()))
+
+    def _unwrapped(self, tenant: str, generation: int, wrapped: bytes) -> bytes:
+        place = _wrapping(tenant, generation)
+        for older in self._boxes[1:]:
+            with contextlib.suppress(Denied):
+                return _open(older, wrapped, place)
+        return _open(self._boxes[0], wrapped, place)
 
 
-def _wrapping(tenant: str) -> Place:
-    return Place(tenant=tenant, name="data", version=1, purpose=_WRAPS)
+def generation_of(sealed: bytes) -> int:
+    """Return which generation of the tenant's key `sealed` says it is under."""
+    return int.from_bytes(sealed[:HEADER])
 
 
-def _open(box: Aead, sealed: bytes, place: Place) -> bytes:
+def _wrapping(tenant: str, generation: int) -> Place:
+    return Place(tenant=tenant, name="data", version=generation, purpose=_WRAPS)
+
+
+def _open(box: Aead | None, sealed: bytes, place: Place) -> bytes:
     try:
-        return bytes(box.decrypt(sealed, place.bytes()))
+        if box is not None:
+            return bytes(box.decrypt(sealed, place.bytes()))
     except (CryptoError, ValueError, TypeError) as error:
-        raise Denied(
-            f"What is stored as {place.purpose} {place.name!r} does not open here.",
-            code="does_not_open",
-            remedy="The master key is another one, or stored bytes were changed or moved. Put the right ones back.",
-        ) from error
+        raise _stuck(place) from error
+    raise _stuck(place)
+
+
+def _stuck(place: Place) -> Denied:
+    return Denied(
+        f"What is stored as {place.purpose} {place.name!r} does not open here.",
+        code="does_not_open",
+        remedy="The master key is another one, or stored bytes were changed or moved. Put the right ones back.",
+    )
