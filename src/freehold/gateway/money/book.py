@@ -1,6 +1,7 @@
 """One tenant's book: its limits, what was agreed with it, and a tally for everyone its calls are counted for."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, final
@@ -28,19 +29,27 @@ class Book:
     """What the owner of all counters knows of one tenant."""
 
     tenant: str
+    mark: Callable[[], str]
+    """Makes an id of a row: those made later sort behind it."""
     account: Account = NOTHING_AGREED
     limits: dict[tuple[BudgetScope, str, Period], Budget] = field(default_factory=dict)
     tallies: dict[_Key, Tally] = field(default_factory=dict)
     windows: list[tuple[Period, str]] = field(default_factory=list)
     """Those whose rows were summed, the oldest first."""
-    runs: dict[str, datetime | None] = field(default_factory=dict)
-    """Since when runs have been counted; none: from their beginning."""
+    runs: dict[str, str | None] = field(default_factory=dict)
+    """Which rows of a run are not counted yet: those before this id; none: all are."""
     fresh: bool = False
     """Whether limits and account are as the store has them."""
     version: int = 0
     """How often they changed: what was read before the last change is not fresh."""
     queue: "deque[Waiting]" = field(default_factory=deque)
+    began: str = ""
+    """What runs that have no tally spent lies in rows before this; what they spend from now on will be counted."""
     _found: dict[tuple[str, ...], tuple[Tally, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Count from here on."""
+        self.began = self.mark()
 
     def ready(self, at: datetime, run: str) -> bool:
         """Tell whether all is known that a call of `run` at this moment is judged by."""
@@ -48,7 +57,7 @@ class Book:
             (period, window(period, at)) not in self.windows for period in (Period.DAY, Period.MONTH)
         ):
             return False
-        return not run or not self.limits_runs or self.runs.get(run, at) is None
+        return not run or not self.limits_runs or self.runs.get(run, self.began) is None
 
     @property
     def limits_runs(self) -> bool:
@@ -64,10 +73,10 @@ class Book:
         if found is None:
             if len(self._found) >= MAX_TALLIES:
                 self._found.clear()
-            found = self._found[key] = self._tallies(whom, windows, at, own=own)
+            found = self._found[key] = self._tallies(whom, windows, own=own)
         return found
 
-    def _tallies(self, whom: Whom, windows: tuple[str, str], at: datetime, *, own: bool) -> tuple[Tally, ...]:
+    def _tallies(self, whom: Whom, windows: tuple[str, str], *, own: bool) -> tuple[Tally, ...]:
         day, month = windows
         unattended = bool(whom.run) and not whom.attended
         found = [self.tally(BudgetScope.TIER, "", Period.MONTH, month)]
@@ -75,7 +84,7 @@ class Book:
             found.append(self.tally(scope, subject, Period.DAY, day))
             found.append(self.tally(scope, subject, Period.MONTH, month))
         if whom.run:
-            self.runs.setdefault(whom.run, at)
+            self.runs.setdefault(whom.run, self.began)
             found.append(self.tally(BudgetScope.RUN, whom.run, Period.EVER, ""))
         if not own:
             found.append(self.tally(BudgetScope.CREDIT, "", Period.EVER, ""))
@@ -146,4 +155,5 @@ class Book:
             if key[0] is BudgetScope.RUN and not tally.held and not tally.waiting:
                 del self.tallies[key]
                 self.runs.pop(key[1], None)
+        self.began = self.mark()
         self._found.clear()

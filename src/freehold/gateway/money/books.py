@@ -7,12 +7,15 @@ asked for, and a window of time when it begins. What is counted here is never wr
 """
 
 import asyncio
+import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
 
+from freehold.core.errors import Exhausted
 from freehold.core.money import Budget, BudgetScope, Period, window
 from freehold.gateway.asked import Whom
 from freehold.gateway.keeping import Keep
@@ -23,7 +26,9 @@ from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
 from freehold.gateway.money.queueing import REFUSED, WAIT, Offer, Waiting, offer
 from freehold.gateway.money.sums import Spent
-from freehold.gateway.money.warnings import Crossing, crossed
+from freehold.gateway.money.warnings import Crossing, crossed, note, reached
+
+log = logging.getLogger(__name__)
 
 PATIENCE: Final = 20.0
 """Seconds a call waits for money that others hold."""
@@ -66,6 +71,7 @@ class Books:
         self._keep, self._patience = keep, patience
         self._books: dict[str, Book] = {}
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def hold(self, whom: Whom, estimate: Estimate, *, own: bool) -> Hold:
         """
@@ -129,6 +135,10 @@ class Books:
         """Return where models of `tenant` may be; none: anywhere. Known once something was held for it."""
         return self._agreed(tenant).regions
 
+    async def drain(self) -> None:
+        """Wait until what people are to be told is written down."""
+        await asyncio.gather(*self._noting, return_exceptions=True)
+
     def held(self, tenant: str) -> int:
         """Return what is held for calls of `tenant` under way."""
         book = self._books.get(tenant)
@@ -150,7 +160,7 @@ class Books:
             raise refusals.unpriced(estimate)
         made = self._offer(book, estimate, limited, own=own)
         if made is REFUSED:
-            raise refusals.exhausted(limited, at)
+            raise self._refused(whom.tenant, limited, at)
         waits = made is WAIT or (first and any(tally.waiting for tally in limited))
         return None if waits else self._held(whom.tenant, tallies, made, at, own=own)
 
@@ -207,8 +217,26 @@ class Books:
         limited = counters.limited(tallies)
         made = self._offer(book, estimate, limited, own=own, last=True)
         if made is REFUSED:
-            raise refusals.exhausted(limited, at)
+            raise self._refused(whom.tenant, limited, at)
         return self._held(whom.tenant, tallies, made, at, own=own)
+
+    def _refused(self, tenant: str, limited: list[Tally], at: datetime) -> Exhausted:
+        """Return the refusal, and see to it that people are told once that a limit is reached."""
+        tally = refusals.tightest(limited)
+        marks = tuple(reached(tally))
+        if marks:
+            self._start(self._keep.write(lambda tx: note(tx, self._keep, tenant=tenant, crossings=marks)))
+        return refusals.exhausted(tally, at)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._noting.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: "asyncio.Task[None]") -> None:
+        self._noting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("That a limit is reached could not be written down.", exc_info=error)
 
     def _pump(self, tenant: str) -> None:
         """Let those ask again who wait and are the first to do so where they wait."""
@@ -226,7 +254,7 @@ class Books:
         """Return the book of `tenant` once all is known that a call of `run` is judged by."""
         book = self._books.get(tenant)
         if book is None:
-            book = self._books[tenant] = Book(tenant)
+            book = self._books[tenant] = Book(tenant, lambda: self._keep.new_id("usg"))
         while not book.ready(self._at(), run):
             await asyncio.shield(self._load(book, run))
         return book
@@ -241,15 +269,15 @@ class Books:
 
     async def _read(self, book: Book, run: str) -> None:
         version, at = book.version, self._at()
-        since = book.runs.setdefault(run, at) if run else None
+        before = book.runs.setdefault(run, book.began) if run else None
         wanted = [period for period in (Period.DAY, Period.MONTH) if (period, window(period, at)) not in book.windows]
 
         def read(tx: Tx) -> tuple[list[Budget], Account, dict[Period, Spent], int]:
             limits = budgets.listed(tx, tenant=book.tenant)
             account = accounts.find(tx, tenant=book.tenant)
             spent = {period: sums.spent(tx, tenant=book.tenant, period=period, at=at) for period in wanted}
-            runs = since is not None and any(limit.scope is BudgetScope.RUN for limit in limits)
-            of_run = sums.of_run(tx, tenant=book.tenant, run=run, until=since) if runs and since else -1
+            runs = before is not None and any(limit.scope is BudgetScope.RUN for limit in limits)
+            of_run = sums.of_run(tx, tenant=book.tenant, run=run, before=before) if runs and before else -1
             return limits, account, spent, of_run
 
         limits, account, spent, of_run = await self._keep.read(read)

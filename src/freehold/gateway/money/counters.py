@@ -25,6 +25,8 @@ class Tally:
     held: int = 0
     limit: int | None = None
     """None: no limit."""
+    told: int = 0
+    """Percent of the limit that people were told about last."""
     waiting: int = 0
     """Calls in the queue for want of room here; who comes later does not overtake them."""
 

@@ -36,11 +36,15 @@ def told(tally: Tally, at: datetime) -> dict[str, Any]:
     }
 
 
-def exhausted(limited: list[Tally], at: datetime) -> Exhausted:
-    """Return the refusal of a call for which the tightest of `limited` has no room."""
-    tally = min(limited, key=lambda one: (one.free, one.room))
+def tightest(limited: list[Tally]) -> Tally:
+    """Return the limit that leaves least."""
+    return min(limited, key=lambda one: (one.free, one.room))
+
+
+def exhausted(tally: Tally, at: datetime) -> Exhausted:
+    """Return the refusal of a call for which `tally` has no room."""
     facts = told(tally, at)
-    left = f"{max(0, tally.room) / NANO:.6f} of {(tally.limit or 0) / NANO:.6f} USD are left"
+    left = f"{_usd(max(0, tally.room))} of {_usd(tally.limit or 0)} USD are left"
     credit = tally.scope is BudgetScope.CREDIT
     error = Exhausted(
         f"The budget of {_WHOSE[tally.scope]} is used up: {left}.",
@@ -61,6 +65,12 @@ def unpriced(estimate: Estimate) -> Exhausted:
         message = "Nobody knows what this model costs, and a limit stands over this call."
         remedy = "State its price in the connection's configuration (`price`), or take another model."
     return Exhausted(message, code="price_unknown", status=PAYMENT_REQUIRED, remedy=remedy)
+
+
+def _usd(nano: int) -> str:
+    """Return an amount with as many digits as it takes, and two at least."""
+    whole, parts = divmod(nano, NANO)
+    return f"{whole}.{f'{parts:09d}'.rstrip('0'):0<2}"
 
 
 def _remedy(tally: Tally, resets_at: str | None) -> str:

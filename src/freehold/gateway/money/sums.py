@@ -22,7 +22,7 @@ _SUMS: Final = (
     .having(func.sum(usage.c.charge_nano) > 0)
 )
 _RUN: Final = select(func.coalesce(func.sum(usage.c.charge_nano), 0)).where(
-    usage.c.tenant == bindparam("of_tenant"), usage.c.run == bindparam("of_run"), usage.c.opened_at < bindparam("until")
+    usage.c.tenant == bindparam("of_tenant"), usage.c.run == bindparam("of_run"), usage.c.id < bindparam("before")
 )
 Spent = dict[tuple[BudgetScope, str, Period, str], int]
 
@@ -54,6 +54,6 @@ def spent(tx: Tx, *, tenant: str, period: Period, at: datetime) -> Spent:
     return found
 
 
-def of_run(tx: Tx, *, tenant: str, run: str, until: datetime) -> int:
-    """Return what calls of `run` that were opened before `until` were charged."""
-    return int(tx.execute(_RUN, {"of_tenant": tenant, "of_run": run, "until": until}).scalar_one())
+def of_run(tx: Tx, *, tenant: str, run: str, before: str) -> int:
+    """Return what calls of `run` with an id that sorts before `before` were charged."""
+    return int(tx.execute(_RUN, {"of_tenant": tenant, "of_run": run, "before": before}).scalar_one())

@@ -13,6 +13,8 @@ from freehold.gateway.money.counters import Tally
 from freehold.gateway.tables import budget_warnings
 
 MARKS: Final = (50, 80, 100)
+NEARLY: Final = 90
+"""Percent from which a refusal means that a limit is reached; before, the call was just too large."""
 MAX_AFTER: Final = 500
 _KNOWN: Final = select(budget_warnings.c.id).where(
     budget_warnings.c.tenant == bindparam("of_tenant"),
@@ -39,20 +41,31 @@ class Crossing:
 
 def crossed(tally: Tally, before: int) -> Iterator[Crossing]:
     """Return the marks that `tally` passed when what it spent grew from `before`."""
-    if not tally.limit:
-        return
+    limit = tally.limit or 0
     for percent in MARKS:
-        mark = tally.limit * percent
-        if before * 100 < mark <= tally.spent * 100:
-            yield Crossing(
-                scope=tally.scope,
-                subject=tally.subject,
-                period=tally.period,
-                window=tally.window,
-                percent=percent,
-                spent_nano=tally.spent,
-                limit_nano=tally.limit,
-            )
+        if before * 100 < limit * percent <= tally.spent * 100:
+            tally.told = percent
+            yield _crossing(tally, percent)
+
+
+def reached(tally: Tally) -> Iterator[Crossing]:
+    """Return the last mark where a limit refuses a call with next to nothing left, the first time that happens."""
+    limit = tally.limit or 0
+    if tally.told < MARKS[-1] and tally.spent * 100 >= limit * NEARLY:
+        tally.told = MARKS[-1]
+        yield _crossing(tally, MARKS[-1])
+
+
+def _crossing(tally: Tally, percent: int) -> Crossing:
+    return Crossing(
+        scope=tally.scope,
+        subject=tally.subject,
+        period=tally.period,
+        window=tally.window,
+        percent=percent,
+        spent_nano=tally.spent,
+        limit_nano=tally.limit or 0,
+    )
 
 
 def note(tx: Tx, keep: Keep, *, tenant: str, crossings: Sequence[Crossing]) -> None:
