@@ -17,7 +17,6 @@ from freehold.core.money import Budget, BudgetScope
 from freehold.gateway import connections, standing
 from freehold.gateway import money_requests as asked
 from freehold.gateway.calls import levels, model_keys, routing
-from freehold.gateway.calls.trying import Trial
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.keeping import Keep
@@ -26,6 +25,14 @@ from freehold.gateway.money.budgets import EACH_RUN
 from freehold.gateway.requests import TenantRequest, UsageRequest
 
 T = TypeVar("T")
+
+
+class Try(Protocol):
+    """Tries a connection out."""
+
+    async def __call__(self, tenant: str | None, name: str, *, by: str) -> dict[str, Any]:
+        """Return `ok`, `latency_ms` and `models`, and where it is not ok `code`, `message` and `remedy`."""
+        ...
 
 
 class Standing(Protocol):
@@ -44,10 +51,10 @@ class Standing(Protocol):
 class Money:
     """Answers about money and models, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, books: Standing, trial: Trial, *, rehearsal: bool) -> None:
-        """Answer from `keep` and `books`; `trial` tries a connection, `rehearsal` allows the built-in model."""
+    def __init__(self, keep: Keep, drivers: Drivers, books: Standing, try_out: Try, *, rehearsal: bool) -> None:
+        """Answer from `keep` and `books`; `try_out` tries a connection, `rehearsal` allows the built-in model."""
         self._keep, self._drivers, self._books = keep, drivers, books
-        self._trial, self._rehearsal = trial, rehearsal
+        self._try, self._rehearsal = try_out, rehearsal
 
     def routes(self) -> dict[str, Answer]:
         """Return what web's socket answers."""
@@ -178,7 +185,7 @@ class Money:
         )
 
     async def _test_connection(self, request: asked.ConnectionTest) -> dict[str, Any]:
-        told = await self._trial.test(request.tenant, request.name, by=request.by)
+        told = await self._try(request.tenant, request.name, by=request.by)
         error = None if told["ok"] else {name: told[name] for name in ("code", "message", "remedy")}
         return {name: told[name] for name in ("ok", "latency_ms", "models")} | {"error": error}
 
