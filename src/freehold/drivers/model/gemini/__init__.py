@@ -1,0 +1,1 @@
+"""Gemini: `format` sends, `asking` translates requests into its own, `answers` and `vectors` what comes back."""
