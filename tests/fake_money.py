@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from freehold.core.errors import NotFound
+from freehold.core.errors import NotFound, Unavailable
 from freehold.core.money import Level
 
 AT = "2026-01-01T12:00:00+00:00"
@@ -24,6 +24,14 @@ class FakeMoney:
     """What usage is summed to, whatever it is asked by."""
     asked: dict[str, Any] = field(default_factory=dict)
     """What the last question about usage was."""
+    tiers: dict[str, int] = field(default_factory=dict)
+    """What tenants may spend as their tiers say."""
+    began: str = "first"
+    """Which process of the gateway this is."""
+    warned: list[dict[str, Any]] = field(default_factory=list)
+    """Limits that were neared."""
+    gone: bool = False
+    """Whether it is away, for whoever tells it of a tier."""
 
     async def usage(
         self, tenant: str | None, *, run: str | None = None, since: int = 0, until: int = 0, by: str = ""
@@ -37,6 +45,21 @@ class FakeMoney:
         limit = next((one["limit_nano"] for one in limits if one["scope"] == "tenant"), None)
         month = {"spent_nano": 5, "held_nano": 2, "limit_nano": limit, "resets_at": "2026-02-01T00:00:00+00:00"}
         return told | month | {"budgets": limits}
+
+    async def limit(self, limits: dict[str, int | None], *, by: str) -> None:
+        if self.gone:
+            raise Unavailable("The gateway is away.", code="gateway_away")
+        for tenant, nano in limits.items():
+            if nano is None:
+                self.tiers.pop(tenant, None)
+            else:
+                self.tiers[tenant] = nano
+
+    async def limits(self) -> dict[str, int]:
+        return dict(self.tiers)
+
+    async def warnings(self, after: str) -> list[dict[str, Any]]:
+        return [warning for warning in self.warned if warning["id"] > after]
 
     async def list_budgets(self, tenant: str) -> list[dict[str, Any]]:
         return [_limit(which, nano) for which, nano in self.budgets.items() if which[0] == tenant]

@@ -39,7 +39,6 @@ from freehold.tenants.sealing import Seal
 from freehold.web.anchoring import keep_anchored
 from freehold.web.building import build
 from freehold.web.connection import Connection
-from freehold.web.holding import keep_held
 from freehold.web.key_uses import keep_uses
 from freehold.web.lapsing import keep_lapsed
 from freehold.web.purging import keep_purged
@@ -48,6 +47,7 @@ from freehold.web.state import State
 from freehold.web.streams import Streams
 from freehold.web.tail import Tail
 from freehold.web.text_keys import keep_keys
+from freehold.web.watching import keep_watch
 
 GRACE_SECONDS: Final = 5
 
@@ -91,7 +91,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Stat
         asyncio.create_task(keep_lapsed(state)),
         asyncio.create_task(keep_anchored(state)),
         asyncio.create_task(keep_purged(state)),
-        asyncio.create_task(keep_held(state)),
+        asyncio.create_task(keep_watch(state)),
         asyncio.create_task(keep_keys(state)),
         asyncio.create_task(keep_uses(state)),
     ]

@@ -1,5 +1,6 @@
-"""What web may ask about kill switches and about the end of a tenant."""
+"""What web may ask about kill switches, about tiers and about the end of a tenant."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 from freehold.gateway import ledger, switches
@@ -7,19 +8,24 @@ from freehold.gateway import requests as asked
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.flights import Flights
 from freehold.gateway.keeping import Keep
+from freehold.gateway.tier_socket import Tiers
 
 
 @final
 class Switches:
     """Answers about switches, one method per route."""
 
-    def __init__(self, keep: Keep, flights: Flights) -> None:
-        """Throw switches in `keep`; `flights` knows what is under way meanwhile."""
-        self._keep, self._flights = keep, flights
+    def __init__(self, keep: Keep, flights: Flights, forget: Callable[[str], None] = lambda _tenant: None) -> None:
+        """
+        Throw switches in `keep`; `flights` knows what is under way meanwhile.
+
+        `forget` lets the books read a tenant's limits anew.
+        """
+        self._keep, self._flights, self._tiers = keep, flights, Tiers(keep, forget)
 
     def routes(self) -> dict[str, Answer]:
         """Return what web's socket answers."""
-        return {
+        return self._tiers.routes() | {
             "switches/show": route(asked.TenantRequest, self._show),
             "switches/effects": route(asked.SwitchRequest, self._effects),
             "tenants/hold": route(asked.HoldRequest, self._hold),

@@ -1,7 +1,7 @@
 """What an operator made of the tiers, and what is counted for each tenant because nothing else would tell."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -37,17 +37,15 @@ tally_table = table(
 )
 
 # Spelt once: putting a statement together costs more than running it, and every message passes here.
-_PLACE: Final = (
-    select(
-        tenant_table.c.tier,
-        tenant_table.c.tier_until,
-        tenant_table.c.tier_source,
-        tenant_table.c.time_zone,
-        tier_table.c.limits,
-    )
-    .select_from(tenant_table.outerjoin(tier_table, tier_table.c.name == tenant_table.c.tier))
-    .where(tenant_table.c.id == bindparam("of_tenant"))
-)
+_PLACES: Final = select(
+    tenant_table.c.id,
+    tenant_table.c.tier,
+    tenant_table.c.tier_until,
+    tenant_table.c.tier_source,
+    tenant_table.c.time_zone,
+    tier_table.c.limits,
+).select_from(tenant_table.outerjoin(tier_table, tier_table.c.name == tenant_table.c.tier))
+_PLACE: Final = _PLACES.where(tenant_table.c.id == bindparam("of_tenant"))
 _PLACE_TAKEN: Final = _PLACE.with_for_update(of=tenant_table)
 _OURS: Final = (tally_table.c.tenant == bindparam("of_tenant"), tally_table.c.quota == bindparam("of_quota"))
 _RAISE: Final = (
@@ -102,11 +100,16 @@ class Tiers:
 
 def place(connection: Connection, tenant: str, *, taken: bool) -> Row[*tuple[object, ...]] | None:
     """
-    Return tier, until when, source, time zone and changed limits of a tenant, in one look; None where it is gone.
+    Return id, tier, until when, source, time zone and changed limits of a tenant, in one look; None where it is gone.
 
     `taken`: whoever else looks so waits until this transaction ends, so that two cannot both have the last place.
     """
     return connection.execute(_PLACE_TAKEN if taken else _PLACE, {"of_tenant": tenant}).first()
+
+
+def places(connection: Connection) -> Iterable[Row[*tuple[object, ...]]]:
+    """Return the same of all tenants."""
+    return connection.execute(_PLACES)
 
 
 def tally(connection: Connection, tenant: str, quota: Quota, *, day: str, more: int) -> int:

@@ -21,7 +21,7 @@ from freehold.core.quotas import Quota, exceeded
 from freehold.core.tenants import TierSource
 from freehold.store.agents import agent_table
 from freehold.store.people import member_table
-from freehold.store.quotas import place, stated, tallied, tally
+from freehold.store.quotas import place, places, stated, tallied, tally
 from freehold.store.runs import AT_WORK, run_table
 from freehold.store.talk import channel_table
 from freehold.tenants.tiers import tier_of
@@ -80,17 +80,14 @@ def standing(connection: Connection, tenant: str, *, at: datetime, taken: bool =
     found: Any = place(connection, tenant, taken=taken)
     if found is None:
         raise NotFound("There is no such tenant.")
-    tier = tier_of(found.tier, None if found.limits is None else stated(found.limits))
-    limits = _NOTHING if tier is None else tier.limits
-    if found.tier_source is TierSource.TRIAL:
-        limits = {quota: min(limit, trial().limits.get(quota, math.inf)) for quota, limit in limits.items()}
-    return Standing(
-        tier=found.tier,
-        until=found.tier_until,
-        ended=found.tier_until is not None and found.tier_until <= at,
-        limits=limits,
-        day=today(found.time_zone, at),
-    )
+    return _standing(found, at)
+
+
+def spending(connection: Connection, *, at: datetime, tenant: str | None = None) -> dict[str, float]:
+    """Return how many dollars a month each tenant may spend, or one; nothing where what it paid for is over."""
+    found: Any = places(connection) if tenant is None else filter(None, [place(connection, tenant, taken=False)])
+    standings = ((row.id, _standing(row, at)) for row in found)
+    return {one: 0.0 if now.ended else now.limits[Quota.SPEND_USD] for one, now in standings}
 
 
 def admit(connection: Connection, tenant: str, quota: Quota, *, at: datetime) -> None:
@@ -149,6 +146,20 @@ def month_of(time_zone: str, at: datetime) -> datetime:
     """Return when the calendar month began, in a time zone."""
     local = at.astimezone(_zone(time_zone))
     return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _standing(found: Any, at: datetime) -> Standing:
+    tier = tier_of(found.tier, None if found.limits is None else stated(found.limits))
+    limits = _NOTHING if tier is None else tier.limits
+    if found.tier_source is TierSource.TRIAL:
+        limits = {quota: min(limit, trial().limits.get(quota, math.inf)) for quota, limit in limits.items()}
+    return Standing(
+        tier=found.tier,
+        until=found.tier_until,
+        ended=found.tier_until is not None and found.tier_until <= at,
+        limits=limits,
+        day=today(found.time_zone, at),
+    )
 
 
 def _zone(name: str) -> tzinfo:

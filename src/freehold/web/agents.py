@@ -10,6 +10,7 @@ from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
 from freehold.store.threads import in_thread
 from freehold.web.access import Here, IdempotencyKey, InTenant
+from freehold.web.limiting import Limited
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.once import once
 from freehold.web.views import AgentView, Asked, Listed, VersionView
@@ -49,7 +50,7 @@ async def create_an_agent(at: InTenant, body: NewAgent, key: IdempotencyKey = ""
     async def make() -> str:
         agent, _ = await create_agent(
             at.tenancy,
-            at.state.gateway,
+            Limited(at.state),
             name=body.name,
             spec=body.spec(),
             by=at.caller.actor,
@@ -82,7 +83,7 @@ async def create_version(at: InTenant, agent: AgentName, body: NewVersion) -> Ve
     """Let the agent's new runs start with this configuration; the same content is the same version, so no key."""
     _, version = await new_version(
         at.tenancy,
-        at.state.gateway,
+        Limited(at.state),
         agent=agent,
         spec=body.spec(),
         by=at.caller.actor,

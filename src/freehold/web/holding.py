@@ -5,20 +5,16 @@ A suspended tenant's runs are stopped by its rows, which workers read. A worker 
 look, is stopped by the gateway: it is told before the call returns. What could not be told it is made up for.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final
 
-from freehold.core.errors import FreeholdError, Unavailable
-from freehold.store.looking import Look
+from freehold.core.errors import Unavailable
 from freehold.store.threads import in_thread
 from freehold.web.state import State
 
 log = logging.getLogger(__name__)
 
-EVERY: Final = 2.0
-"""Seconds between two looks, while something is committed."""
 AT_ONCE: Final = 500
 """Runs that the gateway is told of in one question."""
 BY_ITSELF: Final = "platform"
@@ -45,25 +41,10 @@ async def retire(state: State, tenant: str, runs: Sequence[str]) -> None:
         log.warning("The gateway could not be told what was cancelled: %s", error.message)
 
 
-async def keep_held(state: State) -> None:
-    """Hold whoever is not active, and nobody else; for as long as web lives."""
-    look = Look(state.store.database, state.clock)
-    while True:
-        try:
-            if look.due():
-                await hold_all(state)
-        except FreeholdError as error:
-            log.debug("The gateway could not be asked whom it holds: %s", error.message)
-            look.again()
-        except Exception:
-            log.exception("Holding tenants at the gateway broke; it is tried again.")
-            look.again()
-        await asyncio.sleep(EVERY)
-
-
-async def hold_all(state: State) -> None:
-    """Bring the gateway to hold just the tenants that stand still."""
-    known, still = set(await state.gateway.held()), await in_thread(_standing, state)
+async def hold_all(state: State, *, known: set[str] | None = None) -> None:
+    """Bring the gateway to hold just the tenants that stand still; `known` are those it holds, if that is known."""
+    known = set(await state.gateway.held()) if known is None else known
+    still = await in_thread(_standing, state)
     for tenant in sorted(known ^ still):
         # Looked at once more: it may have moved on since.
         now = await in_thread(_moving, state, tenant)

@@ -36,10 +36,14 @@ class Mail:
 
 def mail(name: str, *, key: str, to: str, language: str, decoy: bool = False, **values: object) -> Mail:
     """Return the mail `name` in the language that fits, filled with `values`; a decoy keeps nobody's address."""
-    spoken = language.partition("-")[0].lower()
-    said = texts(spoken if spoken in LANGUAGES else LANGUAGES[0])[name]
-    subject, text = (said[part].format(**values) for part in ("subject", "text"))
+    subject, text = (said(language, name, part).format(**values) for part in ("subject", "text"))
     return Mail(key=key, to=NOBODY if decoy else to, subject=subject, text=text.lstrip("\n"), decoy=decoy)
+
+
+def said(language: str, name: str, part: str) -> str:
+    """Return one text in the language that fits."""
+    spoken = language.partition("-")[0].lower()
+    return texts(spoken if spoken in LANGUAGES else LANGUAGES[0])[name][part]
 
 
 async def send(gateway: WebGateway, mail: Mail) -> None:
@@ -56,5 +60,5 @@ async def send(gateway: WebGateway, mail: Mail) -> None:
 
 @cache
 def texts(language: str) -> Mapping[str, Mapping[str, str]]:
-    """Return the mails in `language`, each a `subject` and a `text`, by their names."""
+    """Return the mails in `language`, each a `subject` and a `text`, by their names, and words that occur in them."""
     return tomllib.loads(files(TEXTS).joinpath(f"{language}.toml").read_text(encoding="utf-8"))

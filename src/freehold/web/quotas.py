@@ -7,11 +7,13 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
 from freehold.core.quotas import Quota
-from freehold.core.tenants import TierSource
+from freehold.core.tenants import Tenant, TierSource
+from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
 from freehold.tenants.quotas import Use, month_of, report
 from freehold.tenants.tiers import Terms, give, trial_terms
 from freehold.web.access import Here, InTenant
+from freehold.web.limiting import changed
 from freehold.web.tenants import TenantView
 from freehold.web.tiers import Number, number
 from freehold.web.views import Asked, Listed
@@ -53,12 +55,14 @@ class QuotaView(BaseModel):
 
 
 @router.put("/tier")
-def put_tier(at: InTenant, body: NewTier) -> TenantView:
+async def put_tier(at: InTenant, body: NewTier) -> TenantView:
     """Let the tenant have a tier from now on; what it has beyond its quotas is kept."""
-    clock = at.state.clock
-    with at.state.store.write() as platform:
-        given = give(platform, at.tenant, body.terms(clock.now()), by=at.caller.actor, clock=clock)
-    return TenantView.of(given)
+    clock, by = at.state.clock, at.caller.actor
+
+    def change(platform: Platform) -> Tenant:
+        return give(platform, at.tenant, body.terms(clock.now()), by=by, clock=clock)
+
+    return TenantView.of(await changed(at.state, change, by=by))
 
 
 @router.get("/quotas")

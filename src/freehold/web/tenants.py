@@ -19,6 +19,7 @@ from freehold.tenants.tiers import Terms, terms
 from freehold.web.access import Here, IdempotencyKey, InTenant, Operator, TheCaller, TheState
 from freehold.web.arriving import nudge
 from freehold.web.holding import hold
+from freehold.web.limiting import limit as limit_spending
 from freehold.web.lists import Cursor, Limit, page
 from freehold.web.state import State
 from freehold.web.text_keys import give_key
@@ -87,6 +88,8 @@ async def create_tenant(caller: Operator, state: TheState, body: NewTenant, key:
     if not tenant.public_key:
         with suppress(Unavailable):  # it is made up for as soon as the gateway is back
             await give_key(state, tenant.id)
+    with suppress(Unavailable):  # as is this; no version is published before
+        await limit_spending(state, tenant.id, by=caller.actor)
     return TenantView.of(tenant)
 
 

@@ -10,6 +10,7 @@ from freehold.catalog.tiers import shipped
 from freehold.core.quotas import Tier
 from freehold.tenants.tiers import reset_tier, set_tier, tiers
 from freehold.web.access import Operator, TheCaller, TheState
+from freehold.web.limiting import changed
 from freehold.web.views import Asked, Listed
 
 router = APIRouter(prefix="/tiers", tags=["tiers"])
@@ -50,17 +51,18 @@ def list_tiers(caller: TheCaller, state: TheState) -> Listed[TierView]:
 
 
 @router.put("/{tier}")
-def change_tier(caller: Operator, state: TheState, tier: TierName, body: NewLimits) -> TierView:
+async def change_tier(caller: Operator, state: TheState, tier: TierName, body: NewLimits) -> TierView:
     """Change a tier, or make a new one without further limits; tenants that have it are held to it at once."""
-    with state.store.write() as platform:
-        return TierView.of(set_tier(platform, tier, body.limits, by=caller.actor, clock=state.clock))
+    by, clock = caller.actor, state.clock
+    made = await changed(state, lambda platform: set_tier(platform, tier, body.limits, by=by, clock=clock), by=by)
+    return TierView.of(made)
 
 
 @router.delete("/{tier}", status_code=204)
-def undo_tier(caller: Operator, state: TheState, tier: TierName) -> Response:
+async def undo_tier(caller: Operator, state: TheState, tier: TierName) -> Response:
     """Undo what was changed about a tier; one that does not ship is gone then, if no tenant has it."""
-    with state.store.write() as platform:
-        reset_tier(platform, tier, by=caller.actor, clock=state.clock)
+    by, clock = caller.actor, state.clock
+    await changed(state, lambda platform: reset_tier(platform, tier, by=by, clock=clock), by=by)
     return Response(status_code=204)
 
 

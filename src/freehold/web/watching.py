@@ -1,0 +1,60 @@
+"""
+What web looks for at the gateway, in one question every two seconds.
+
+Whom it holds, whether it began anew and has to be told what tenants may spend, and which limits were neared.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from freehold.core.errors import FreeholdError
+from freehold.web.holding import hold_all
+from freehold.web.limiting import limit_all
+from freehold.web.state import State
+from freehold.web.warning import since, warn
+
+log = logging.getLogger(__name__)
+
+EVERY: Final = 2.0
+"""Seconds between two looks."""
+ANYWAY: Final = timedelta(minutes=10)
+"""How often all limits are compared though nothing began anew: a tier ends by itself."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What an earlier look saw."""
+
+    began: str = ""
+    """Which process of the gateway answered."""
+    compared: datetime | None = None
+    """When it was told last what all may spend."""
+    warned: str | None = None
+    """The newest warning that people were told of; none: nobody looked yet."""
+
+
+async def keep_watch(state: State) -> None:
+    """Look, for as long as web lives."""
+    seen = Seen()
+    while True:
+        try:
+            await look(state, seen)
+        except FreeholdError as error:
+            log.debug("The gateway could not be looked at: %s", error.message)
+        except Exception:
+            log.exception("Looking at the gateway broke; it is tried again.")
+        await asyncio.sleep(EVERY)
+
+
+async def look(state: State, seen: Seen) -> None:
+    """Look once, and do what is to be done about it."""
+    told, now = await state.gateway.look(), state.clock.now()
+    if told["began"] != seen.began or seen.compared is None or now - seen.compared >= ANYWAY:
+        await limit_all(state)
+        seen.began, seen.compared = told["began"], now
+    await hold_all(state, known=set(told["held"]))
+    last = since(now) if seen.warned is None else seen.warned
+    seen.warned = await warn(state, after=last) if told["warned"] > last else last
