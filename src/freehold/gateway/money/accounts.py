@@ -6,12 +6,15 @@ from typing import Any, Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, insert, select, update
 
+from freehold.audit.canonical import fingerprint
 from freehold.core.errors import Invalid
 from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import accounts
 
 PPM: Final = 1_000_000
 MAX_MARKUP: Final = 100 * PPM
+_BY_ITSELF: Final = ("credit_spent_nano",)
+"""What changes with every call is not part of what was agreed."""
 _FIND: Final = select(accounts).where(accounts.c.tenant == bindparam("of_tenant"))
 _CHANGE: Final = update(accounts).where(accounts.c.tenant == bindparam("of_tenant"))
 _SPEND: Final = (
@@ -73,8 +76,7 @@ def put(
     if prepaid is not None and prepaid is (before.credit_nano is None):
         values |= {"credit_nano": 0 if prepaid else None, "credit_spent_nano": 0}
     _write(tx, keep, tenant, by, values)
-    keep.note(tx, tenant, actor=by, action="account.changed", subject=tenant, detail=values)
-    return find(tx, tenant=tenant)
+    return _noted(tx, keep, tenant, by, "account.changed", before, values)
 
 
 def top_up(tx: Tx, keep: Keep, *, tenant: str, nano: int, by: str) -> Account:
@@ -84,15 +86,20 @@ def top_up(tx: Tx, keep: Keep, *, tenant: str, nano: int, by: str) -> Account:
     if credit < 0:
         raise Invalid("There is not that much credit.", code="invalid_account", remedy="Take back what was paid.")
     _write(tx, keep, tenant, by, {"credit_nano": credit})
-    keep.note(
-        tx, tenant, actor=by, action="account.credited", subject=tenant, detail={"nano": nano, "credit_nano": credit}
-    )
-    return find(tx, tenant=tenant)
+    return _noted(tx, keep, tenant, by, "account.credited", before, {"nano": nano, "credit_nano": credit})
 
 
 def spend(tx: Tx, *, tenant: str, nano: int) -> None:
     """Take `nano` off the credit, where there is one."""
     tx.execute(_SPEND, {"of_tenant": tenant, "of_nano": nano})
+
+
+def _noted(tx: Tx, keep: Keep, tenant: str, by: str, action: str, before: Account, detail: dict[str, Any]) -> Account:
+    """Write a change into the record, and return the account as it stands."""
+    after = find(tx, tenant=tenant)
+    hashes = {"before": fingerprint(before, *_BY_ITSELF), "after": fingerprint(after, *_BY_ITSELF)}
+    keep.note(tx, tenant, actor=by, action=action, subject=tenant, detail=detail, **hashes)
+    return after
 
 
 def _write(tx: Tx, keep: Keep, tenant: str, by: str, values: dict[str, Any]) -> None:

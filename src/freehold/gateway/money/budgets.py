@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from freehold.audit.canonical import fingerprint
 from freehold.core.errors import Invalid, NotFound
 from freehold.core.money import Budget, BudgetScope, Level, Period, window
 from freehold.gateway.keeping import Keep
@@ -80,18 +81,19 @@ def put(tx: Tx, keep: Keep, *, tenant: str, budget: Budget, by: str) -> None:
     check(budget)
     values = {"limit_nano": budget.limit_nano, "set_by": by, "set_at": keep.now()}
     which = _which(tenant, budget.scope, budget.subject, budget.period)
+    before = _known(tx, tenant, budget)
     if not tx.execute(update(budgets).where(*_ONE), which | values).rowcount:
         key = {"tenant": tenant, "scope": budget.scope, "subject": budget.subject, "period": budget.period}
         extra = {"extra_nano": budget.extra_nano, "extra_window": budget.extra_window}
         tx.execute(insert(budgets), key | values | extra)
-    _note(tx, keep, tenant, by, "budget.set", budget, limit_nano=budget.limit_nano)
+    _note(tx, keep, tenant, by, "budget.set", budget, before, limit_nano=budget.limit_nano)
 
 
 def remove(tx: Tx, keep: Keep, *, tenant: str, scope: BudgetScope, subject: str, period: Period, by: str) -> None:
     """Take a limit away; raise `NotFound` if there is none."""
     budget = find(tx, tenant=tenant, scope=scope, subject=subject, period=period)
     tx.execute(delete(budgets).where(*_ONE), _which(tenant, scope, subject, period))
-    _note(tx, keep, tenant, by, "budget.deleted", budget, limit_nano=budget.limit_nano)
+    _note(tx, keep, tenant, by, "budget.deleted", budget, budget, limit_nano=budget.limit_nano)
 
 
 def extend(
@@ -119,7 +121,7 @@ def extend(
     extra = nano + (budget.extra_nano if budget.extra_window == window else 0)
     values = {"extra_nano": extra, "extra_window": window}
     tx.execute(update(budgets).where(*_ONE), _which(tenant, scope, subject, period) | values)
-    _note(tx, keep, tenant, by, "budget.extended", budget, extra_nano=nano, window=window)
+    _note(tx, keep, tenant, by, "budget.extended", budget, budget, extra_nano=nano, window=window)
 
 
 def _give_own(tx: Tx, keep: Keep, *, tenant: str, run: str, by: str) -> None:
@@ -157,6 +159,15 @@ def _which(tenant: str, scope: BudgetScope, subject: str, period: Period) -> dic
     return {"of_tenant": tenant, "of_scope": scope, "of_subject": subject, "of_period": period}
 
 
-def _note(tx: Tx, keep: Keep, tenant: str, by: str, action: str, budget: Budget, **detail: Any) -> None:
+def _known(tx: Tx, tenant: str, budget: Budget) -> Budget | None:
+    """Return the limit of the same scope, subject and period as it stands."""
+    which = (budget.scope, budget.subject, budget.period)
+    return next((one for one in listed(tx, tenant=tenant) if (one.scope, one.subject, one.period) == which), None)
+
+
+def _note(
+    tx: Tx, keep: Keep, tenant: str, by: str, action: str, budget: Budget, before: Budget | None, **detail: Any
+) -> None:
     subject = ":".join(part for part in (budget.scope, budget.subject, budget.period) if part)
-    keep.note(tx, tenant, actor=by, action=action, subject=subject, detail=detail)
+    hashes = {"before": fingerprint(before), "after": fingerprint(_known(tx, tenant, budget))}
+    keep.note(tx, tenant, actor=by, action=action, subject=subject, detail=detail, **hashes)
