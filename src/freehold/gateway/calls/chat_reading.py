@@ -7,7 +7,17 @@ from typing_extensions import override
 
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
-from freehold.gateway.calls.readings import Members, Stream, Whole, decoded, failed_inside, is_said, members_of, size
+from freehold.gateway.calls.readings import (
+    NO_WORD,
+    Members,
+    Stream,
+    Whole,
+    decoded,
+    failed_inside,
+    is_said,
+    members_of,
+    size,
+)
 from freehold.gateway.calls.sse import Event
 
 END: Final = b"[DONE]"
@@ -36,8 +46,8 @@ class _Choice(msgspec.Struct, gc=False):
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    usage: msgspec.Raw = NO_WORD
+    error: msgspec.Raw = NO_WORD
 
 
 _chunk: Final = msgspec.json.Decoder(_Chunk)

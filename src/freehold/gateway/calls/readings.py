@@ -17,6 +17,8 @@ from freehold.gateway.calls.sse import Event, Events, malformed
 MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer in one piece: pictures come in JSON."""
 MAX_STREAM: Final = 256 << 20
+NO_WORD: Final = msgspec.Raw()
+"""A member that is missing."""
 _NULL: Final = b"null"
 _top: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 Members = Mapping[str, msgspec.Raw]
@@ -159,7 +161,7 @@ def members_of(data: bytes) -> Members:
 
 def decoded(raw: msgspec.Raw | None) -> object:
     """Return what a member of an answer says; `None` where it is missing."""
-    if raw is None:
+    if raw is None or not is_said(raw):
         return None
     try:
         return msgspec.json.decode(raw)

@@ -10,6 +10,7 @@ from freehold.gateway.calls import counting
 from freehold.gateway.calls.chat_writing import Completion
 from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import (
+    NO_WORD,
     Members,
     Plain,
     Stream,
@@ -55,7 +56,7 @@ class _Delta(msgspec.Struct, gc=False):
 class _Message(msgspec.Struct, gc=False):
     id: str = ""
     model: str = ""
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = NO_WORD
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -70,7 +71,7 @@ class _Event(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Message | None = None
     content_block: _Block | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = NO_WORD
 
 
 _event: Final = msgspec.json.Decoder(_Event)

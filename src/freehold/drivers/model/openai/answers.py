@@ -10,7 +10,18 @@ from typing_extensions import override
 
 from freehold.gateway.calls import bodies, chat_reading, counting
 from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
-from freehold.gateway.calls.readings import Members, Plain, Stream, Whole, decoded, failed_inside, members_of, size
+from freehold.gateway.calls.readings import (
+    NO_WORD,
+    Members,
+    Plain,
+    Stream,
+    Whole,
+    decoded,
+    failed_inside,
+    is_said,
+    members_of,
+    size,
+)
 from freehold.gateway.calls.sse import Event, malformed
 
 _ENDS: Final = frozenset(
@@ -48,8 +59,8 @@ def _units_known(asked: Asked) -> Units | None:
 class _Typed(msgspec.Struct, gc=False):
     type: str = ""
     delta: Any = None
-    response: msgspec.Raw | None = None
-    usage: msgspec.Raw | None = None
+    response: msgspec.Raw = NO_WORD
+    usage: msgspec.Raw = NO_WORD
 
 
 _items: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -87,7 +98,7 @@ class TypedStream(Stream):
     def _end(self, told: _Typed) -> None:
         self.finished = True
         usage = decoded(told.usage)
-        if told.response is not None:
+        if is_said(told.response):
             usage = decoded(members_of(bytes(told.response)).get("usage"))
         self._images += self.api is Api.IMAGES
         units = counting.of_openai(usage) or self.units
