@@ -7,21 +7,80 @@ died: it is charged what was held for it, and says that this was estimated.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import Boolean, bindparam, exists, false, func, insert, literal_column, select, update
 from sqlalchemy import Connection as Tx
-from sqlalchemy import bindparam, func, insert, select, update
 
 from freehold.core.money import UsageKind, UsageState
 from freehold.gateway.asked import Units, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import accounts
+from freehold.gateway.tables import accounts as accounts_table
 from freehold.gateway.tables import usage
+from freehold.store.prepared import Prepared
 
-_OPEN: Final = insert(usage)
-_CLOSE: Final = update(usage).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
+_OPENED: Final = (
+    "tenant",
+    "id",
+    "agent",
+    "version",
+    "run",
+    "key",
+    "kind",
+    "model",
+    "provider",
+    "state",
+    "hold_nano",
+    "price",
+    "api",
+    "level",
+    "model_key",
+    "attended",
+    "own",
+    "attempt",
+    "call",
+    "bytes_in",
+    "opened_at",
+)
+_UNUSED: Final[dict[str, Any]] = {
+    column.name: false()
+    if isinstance(column.type, Boolean)
+    else literal_column("''" if column.name == "sandbox" else "0")
+    for column in usage.c
+    if column.name not in _OPENED and not column.nullable
+}
+"""What is not known of a row when it is opened, spelt into the statement."""
+_OPEN: Final = Prepared(insert(usage).values(_UNUSED | {name: bindparam(name) for name in _OPENED}))
+_CLOSED: Final = (
+    "state",
+    "tokens_in",
+    "tokens_out",
+    "tokens_cached",
+    "tokens_written",
+    "images",
+    "seconds",
+    "characters",
+    "cost_nano",
+    "charge_nano",
+    "estimated",
+    "status",
+    "bytes_out",
+    "closed_at",
+)
+_THIS: Final = (usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
+_CLOSE: Final = Prepared(update(usage).where(*_THIS).values({name: bindparam(name) for name in _CLOSED}))
 _NOTHING: Final = Units(requests=0)
-_MINE: Final = select(usage.c.own).where(usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
+_SPEND: Final = Prepared(
+    update(accounts_table)
+    .where(
+        accounts_table.c.tenant == bindparam("of_tenant"),
+        accounts_table.c.credit_nano.is_not(None),
+        exists().where(*_THIS, usage.c.own.is_(False)),
+    )
+    .values(credit_spent_nano=accounts_table.c.credit_spent_nano + bindparam("of_nano"))
+)
+"""What the tenant's own account paid for takes nothing off its credit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +111,8 @@ def open(tx: Tx, keep: Keep, opening: Opening) -> str:  # noqa: A001 - what is d
     """Write an open row and return its id."""
     made = keep.new_id("usg")
     whom = opening.whom
-    tx.execute(
-        _OPEN,
+    _OPEN.run(
+        tx,
         {
             "tenant": whom.tenant,
             "id": made,
@@ -114,9 +173,9 @@ def close(
         "closed_at": keep.now(),
     }
     which = {"of_tenant": tenant, "of_id": usage_id}
-    tx.execute(_CLOSE, which | values)
-    if charge_nano and not tx.execute(_MINE, which).scalar():
-        accounts.spend(tx, tenant=tenant, nano=charge_nano)
+    _CLOSE.run(tx, which | values)
+    if charge_nano:
+        _SPEND.run(tx, which | {"of_nano": charge_nano})
 
 
 def recover(tx: Tx, keep: Keep) -> int:

@@ -1,0 +1,77 @@
+"""
+Statements of the hot path: spelt once for a database, and run by its driver's own cursor.
+
+SQLAlchemy's own way costs more than the database takes to do it. What goes wrong is told as SQLAlchemy tells it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, exc
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import UpdateBase
+
+from freehold.store.types import Json
+
+_Into = Callable[[Any], Any]
+_PLAIN: Final = frozenset({str, int, bytes, bool, type(None)})
+"""What every driver takes as it is; only JSON looks different when it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelt:
+    """A statement as one kind of database takes it."""
+
+    text: str
+    order: tuple[tuple[str, _Into | None], ...]
+    """Its values, and how each becomes what the driver takes."""
+    positional: bool
+
+
+@final
+class Prepared:
+    """A statement that writes, with all of its values open."""
+
+    def __init__(self, statement: UpdateBase, names: Sequence[str] = ()) -> None:
+        """Prepare `statement`; `names` are the columns it sets, as far as it does not say so itself."""
+        self._statement: Final = statement
+        self._names: Final = list(names)
+        self._spelt: dict[str, _Spelt] = {}
+
+    def run(self, tx: Connection, values: Mapping[str, Any]) -> int:
+        """Do it with `values`, and return how many rows it touched."""
+        spelt = self._spelt.get(tx.dialect.name)
+        if spelt is None:
+            spelt = self._spelt[tx.dialect.name] = self._spell(tx)
+        given: Any = [
+            value if type(value := values[name]) in _PLAIN or into is None else into(value)
+            for name, into in spelt.order
+        ]
+        if not spelt.positional:
+            given = {name: value for (name, _), value in zip(spelt.order, given, strict=True)}
+        cursor = tx.connection.cursor()
+        try:
+            cursor.execute(spelt.text, given)
+            return int(cursor.rowcount)
+        except Exception as error:
+            dbapi = tx.dialect.loaded_dbapi.Error
+            if not isinstance(error, dbapi):
+                raise
+            # The text of the values stays out of it: errors are logged.
+            raise exc.DBAPIError.instance(spelt.text, None, error, dbapi, hide_parameters=True) from error
+        finally:
+            cursor.close()
+
+    def _spell(self, tx: Connection) -> _Spelt:
+        compiled = self._statement.compile(dialect=tx.dialect, column_keys=self._names or None)
+        if not isinstance(compiled, SQLCompiler):
+            raise TypeError("Only a statement that writes rows can be prepared.")
+        if any(isinstance(bind.type, Json) for bind in compiled.binds.values()):
+            raise TypeError("Prepare statements without JSON: it needs spelling every time.")
+        names = compiled.positiontup if compiled.positional else list(compiled.binds)
+        processors = {
+            name: bind.type.dialect_impl(tx.dialect).bind_processor(tx.dialect) for name, bind in compiled.binds.items()
+        }
+        order = tuple((name, processors[name]) for name in names or ())
+        return _Spelt(compiled.string, order, positional=bool(compiled.positional))
