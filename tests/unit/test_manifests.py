@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,48 +10,19 @@ import pytest
 from sqlalchemy import Connection as Tx
 from sqlalchemy import delete, select, update
 
-from freehold.app.gateway import MIGRATIONS
-from freehold.core.effects import EffectState
 from freehold.core.errors import Denied, FreeholdError
-from freehold.core.ids import Ids
 from freehold.gateway import ledger, mending, pairs, secrets
 from freehold.gateway.keeping import Keep
-from freehold.gateway.ledger import Intent
 from freehold.gateway.manifests import RolledBack
 from freehold.gateway.tables import audit, effects, key_pairs, manifests, tenant_keys
 from freehold.gateway.tables import secrets as secret_table
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import migrate
-from freehold.testing.clock import FakeClock
-from freehold.vault.sealing import Vault
-
-MASTER = bytes(range(32))
-
-
-@contextmanager
-def kept(folder: Path, master: bytes = MASTER) -> Iterator[Keep]:
-    database = Database(sqlite_address(folder / "gateway.db"))
-    migrate(database, MIGRATIONS, lock=folder / "lock")
-    clock = FakeClock()
-    keep = Keep(database, Vault(master), clock=clock, new_id=Ids(clock.now))
-    try:
-        yield keep
-    finally:
-        keep.close()
+from tests.vaults import carried_out, forget, kept, opened, put
 
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Iterator[Keep]:
     with kept(tmp_path) as keep:
         yield keep
-
-
-def put(keep: Keep, name: str, value: str, tenant: str | None = "ten_1") -> None:
-    keep.written(lambda tx: secrets.put(tx, keep, tenant=tenant, name=name, value=value, by="tester"))
-
-
-def opened(keep: Keep, name: str, tenant: str | None = "ten_1") -> str:
-    return str(keep._read(lambda tx: secrets.opened(tx, keep, tenant=tenant, name=name)).reveal())
 
 
 def row(keep: Keep, name: str, tenant: str = "ten_1") -> dict[str, Any]:
@@ -63,11 +33,6 @@ def row(keep: Keep, name: str, tenant: str = "ten_1") -> dict[str, Any]:
 def put_back(keep: Keep, row: dict[str, Any]) -> None:
     which = secret_table.c.tenant == row["tenant"], secret_table.c.name == row["name"]
     keep.written(lambda tx: tx.execute(update(secret_table).where(*which).values(row)))
-
-
-def forget(keep: Keep) -> None:
-    """Stand like a gateway that was just started."""
-    keep.remembered.clear()
 
 
 def test_an_older_value_that_is_put_back_is_not_opened(keep: Keep) -> None:
@@ -189,13 +154,10 @@ def filled(keep: Keep) -> None:
     for tenant in ("ten_1", "ten_2"):
         put(keep, "api", f"value of {tenant}", tenant)
         put(keep, "other", "value", tenant)
-        intent = Intent(tenant=tenant, key="run_1/1/1/1", hash="h", connection="x", operation="o", arguments=b"{}")
-        keep.written(partial(ledger.write, keep=keep, intent=intent, state=EffectState.OPEN, first=True))
-        keep.written(partial(ledger.close, keep=keep, tenant=tenant, key="run_1/1/1/1", **CLOSING))
+        carried_out(keep, tenant, "run_1/1/1/1")
         keep.written(partial(pairs.public_key, keep=keep, tenant=tenant, purpose="texts"))
 
 
-CLOSING: dict[str, Any] = {"state": EffectState.DONE, "outcome": {"result": {}}, "actor": "a"}
 Place = tuple[str, str, str]
 PLACES: list[Place] = [
     (tenant, kind, name)

@@ -14,6 +14,7 @@ from freehold.core.ceremonies import Claims
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.gateway.dialling import Line, OnText
 from freehold.gateway.money_line import MoneyLine
+from freehold.gateway.vault_line import VaultLine
 
 __all__ = ["ChatReply", "OnText", "ToolCall", "WebGateway", "Work", "WorkerGateway"]
 
@@ -114,20 +115,8 @@ class WorkerGateway(Line):
 
 
 @final
-class WebGateway(MoneyLine):
+class WebGateway(MoneyLine, VaultLine):
     """What web may ask of the gateway; no tenant means the platform itself."""
-
-    async def set_secret(self, tenant: str | None, name: str, value: str, *, by: str) -> None:
-        """Seal `value` as the newest version of a secret."""
-        await self.ask("secrets/set", {"tenant": tenant, "name": name, "value": value, "by": by})
-
-    async def list_secrets(self, tenant: str | None) -> list[dict[str, Any]]:
-        """Return name, version, set_by and set_at of each secret; a value never comes back."""
-        return list(await self.ask("secrets/list", {"tenant": tenant}))
-
-    async def delete_secret(self, tenant: str | None, name: str, *, by: str) -> None:
-        """Forget a secret that no connection uses."""
-        await self.ask("secrets/delete", {"tenant": tenant, "name": name, "by": by})
 
     async def create_connection(
         self, tenant: str | None, *, kind: str, name: str, config: dict[str, Any], secret: str | None, by: str
@@ -265,6 +254,13 @@ class WebGateway(MoneyLine):
     async def erase(self, tenant: str, *, by: str) -> dict[str, Any]:
         """Destroy the tenant's keys and what is kept under them; return when (`at`) and how many `rows`, by table."""
         return dict(await self.ask("tenants/erase", {"tenant": tenant, "by": by}))
+
+    async def seek_secrets(
+        self, tenant: str | None, pieces: Sequence[tuple[str, bytes]], *, subject: str, by: str
+    ) -> dict[str, Any]:
+        """Return which secrets of the vault are in `pieces` (where, bytes): `found`, `looked_for`, `too_short`."""
+        told = [{"where": where, "data": data} for where, data in pieces]
+        return dict(await self.ask("secrets/seek", {"tenant": tenant, "subject": subject, "by": by, "pieces": told}))
 
     async def packages(self) -> list[dict[str, Any]]:
         """Return `name`, `version`, `direct` and `reason` of every package of others that the gateway has loaded."""

@@ -97,6 +97,7 @@ class Manifests:
             tx.execute(insert(manifests).values(tenant=owner, **values))
         else:
             tx.execute(update(manifests).where(manifests.c.tenant == owner).values(values))
+        self._read[owner] = sealed, Manifest(number, after)
         return number
 
     def adopt(self, tx: Tx, owner: str) -> int | None:

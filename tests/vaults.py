@@ -1,0 +1,56 @@
+"""A gateway's store without the gateway around it: what tests of the vault need often."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from freehold.app.gateway import MIGRATIONS
+from freehold.core.effects import EffectState
+from freehold.core.ids import Ids
+from freehold.gateway import ledger, secrets
+from freehold.gateway.keeping import Keep
+from freehold.gateway.ledger import Intent
+from freehold.store.db import Database, sqlite_address
+from freehold.store.migrating import migrate
+from freehold.testing.clock import FakeClock
+from freehold.vault.sealing import Vault
+
+MASTER = bytes(range(32))
+
+
+@contextmanager
+def kept(folder: Path, master: bytes = MASTER) -> Iterator[Keep]:
+    database = Database(sqlite_address(folder / "gateway.db"))
+    migrate(database, MIGRATIONS, lock=folder / "lock")
+    clock = FakeClock()
+    keep = Keep(database, Vault(master), clock=clock, new_id=Ids(clock.now))
+    try:
+        yield keep
+    finally:
+        keep.close()
+
+
+def put(keep: Keep, name: str, value: str, tenant: str | None = "ten_1") -> None:
+    keep.written(lambda tx: secrets.put(tx, keep, tenant=tenant, name=name, value=value, by="tester"))
+
+
+def opened(keep: Keep, name: str, tenant: str | None = "ten_1") -> str:
+    return str(keep._read(lambda tx: secrets.opened(tx, keep, tenant=tenant, name=name)).reveal())
+
+
+def forget(keep: Keep) -> None:
+    """Stand like a gateway that was just started."""
+    keep.remembered.clear()
+
+
+def carried_out(keep: Keep, tenant: str, key: str, said: str = "") -> None:
+    """Write down an effect that was done, with what went in and what came of it."""
+    told = {"said": said}
+    intent = Intent(
+        tenant=tenant, key=key, run="run_1", hash="h", connection="x", operation="o", arguments=said.encode() or b"{}"
+    )
+    keep.written(partial(ledger.write, keep=keep, intent=intent, state=EffectState.OPEN, first=True))
+    closing: dict[str, Any] = {"state": EffectState.DONE, "outcome": {"result": told}, "actor": "tester"}
+    keep.written(partial(ledger.close, keep=keep, tenant=tenant, key=key, **closing))
