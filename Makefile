@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Only root can make users and cgroups, so only root can run every test there is.
 EVERYTHING := $(shell [ "$$(id -u)" -eq 0 ] && echo --nothing-skipped)
 
-.PHONY: help demo up test test-all quick check format fuzz bench reference lock runtime dev bubblewrap chromium identity clients chaos clean
+.PHONY: help demo up test test-all quick check format fuzz bench bench-peers soak proxies peers reference lock runtime dev bubblewrap chromium identity clients chaos clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,8 +64,20 @@ fuzz: bubblewrap dev ## As long as you like: send the API more of everything (FU
 chaos: dev ## About ten minutes: kill the gateway under load more often (KILLS=200)
 	KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/chaos/test_calls_killed.py
 
-bench: bubblewrap dev ## Measure, and write docs/reference/benchmarks.md and build/bench.json
+proxies:
+	@tools/environment proxies
+
+peers:
+	@tools/environment peers
+
+bench: bubblewrap dev proxies ## Measure, and write docs/reference/benchmarks.md and build/bench.json
 	$(BIN)/python -m tests.bench.run
+
+bench-peers: bubblewrap dev proxies peers ## The same, beside LiteLLM's proxy too (half a gigabyte more)
+	$(BIN)/python -m tests.bench.run --peers
+
+soak: dev ## About an hour: a million model calls and 100,000 broken streams; what it did is kept, and gone on from
+	$(BIN)/python -m tests.bench.soak
 
 reference: dev ## Write the pages of the reference that the code knows
 	@$(BIN)/python -m tools.reference
