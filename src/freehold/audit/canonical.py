@@ -4,14 +4,21 @@ import hashlib
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
+import msgspec
 import rfc8785
 
 from freehold.core.errors import Invalid
 
+_EXACT: Final = 1 << 53
+_FLAT: Final = msgspec.json.Encoder(order="sorted")
+
 
 def canonical(value: object) -> bytes:
     """Return `value` in RFC 8785 bytes; raise `Invalid` where JSON has no canonical form for it."""
+    if _flat(value):
+        return _FLAT.encode(value)
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
@@ -20,6 +27,24 @@ def canonical(value: object) -> bytes:
             code="not_canonical",
             remedy="Use text as keys, whole numbers below 2^53, finite fractions and valid Unicode.",
         ) from error
+
+
+def _flat(value: object) -> bool:
+    """
+    Tell whether any encoder that sorts its keys spells `value` canonically, which takes a tenth of the time.
+
+    So it is with the details of nearly every act: plain names, and under each a text or a whole number.
+    """
+    return type(value) is dict and all(
+        type(name) is str
+        and name.isascii()
+        and (type(item) is bool or item is None or _plain_text(item) or (type(item) is int and -_EXACT < item < _EXACT))
+        for name, item in value.items()
+    )
+
+
+def _plain_text(item: object) -> bool:
+    return type(item) is str and item.isascii()
 
 
 def digest(value: object) -> str:

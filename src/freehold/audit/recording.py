@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, TypedDict
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Insert, Integer, MetaData, String, Table, Text, insert
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Insert,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+)
 from sqlalchemy import column as named
 from sqlalchemy.schema import UniqueConstraint
 from typing_extensions import Unpack
@@ -18,12 +31,14 @@ from typing_extensions import Unpack
 from freehold.audit.asking import asking
 from freehold.audit.canonical import canonical
 from freehold.audit.chain import FACTS
+from freehold.store.prepared import Prepared
 
 PLATFORM: Final = ""
 """The tenant of the platform's own chain."""
 
 TABLE: Final = "audit"
 _NOTHING: Final = dict.fromkeys(FACTS, "")
+_SAID: Final = ("tenant", "at", "actor", "action", "subject", "detail")
 
 
 class Facts(TypedDict, total=False):
@@ -85,8 +100,34 @@ def record(
 
     By which way and in which request is taken from `asking` unless `facts` say it.
     """
+    told = _told(at, tenant, actor, action, subject, detail) | facts
+    written = tx.execute(_append(table), told)
+    return int((written.inserted_primary_key or (0,))[0])
+
+
+def append(
+    tx: Connection,
+    table: Table,
+    *,
+    at: int,
+    tenant: str | None,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: Mapping[str, Any] | None = None,
+    **facts: Unpack[Facts],
+) -> None:
+    """Do as `record` does where nobody asks for the position, in a fraction of the time."""
+    _prepared(table).run(tx, _told(at, tenant, actor, action, subject, detail) | facts)
+
+
+def _told(
+    at: int, tenant: str | None, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None
+) -> dict[str, Any]:
     now = asking.get()
-    told = {
+    return _NOTHING | {
+        "way": now.way,
+        "request": now.request,
         "tenant": tenant or PLATFORM,
         "at": at,
         "actor": actor,
@@ -94,11 +135,14 @@ def record(
         "subject": subject,
         "detail": canonical(detail or {}).decode(),
     }
-    written = tx.execute(_append(table), _NOTHING | {"way": now.way, "request": now.request} | facts | told)
-    return int((written.inserted_primary_key or (0,))[0])
 
 
 @cache
 def _append(table: Table) -> Insert:
     """Return the statement, put together once: every act says it."""
     return insert(table).values(dict.fromkeys(("seq", "prev", "hash")))
+
+
+@cache
+def _prepared(table: Table) -> Prepared:
+    return Prepared(insert(table).values({name: bindparam(name) for name in (*_SAID, *FACTS)}))

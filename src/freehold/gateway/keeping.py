@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, final
 from sqlalchemy import Connection
 from typing_extensions import Unpack
 
-from freehold.audit.recording import PLATFORM, Facts, record
+from freehold.audit.recording import PLATFORM, Facts, append
 from freehold.audit.sealing import seal
 from freehold.core.clock import Clock
 from freehold.core.ids import NewId
@@ -137,7 +137,7 @@ class Keep:
     ) -> None:
         """Append to the record of `tenant` in the same transaction as what is told."""
         at = int(self.now().timestamp() * 1000)
-        record(tx, audit, at=at, tenant=tenant, actor=actor, action=action, subject=subject, detail=detail, **facts)
+        append(tx, audit, at=at, tenant=tenant, actor=actor, action=action, subject=subject, detail=detail, **facts)
 
     def check(self) -> None:
         """Raise `Denied` if the master key is not the one that wrapped what is stored."""
