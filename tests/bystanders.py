@@ -85,6 +85,16 @@ class FakeGateway(FakeMoney):
         if self.secrets.pop((tenant, name), None) is None:
             raise NotFound("There is no such secret.")
 
+    async def rotate_keys(self, tenant: str | None, *, by: str, master: bool = False) -> dict[str, Any]:
+        return await self.rotation(tenant)
+
+    async def rotation(self, tenant: str | None) -> dict[str, Any]:
+        stands: dict[str, Any] = {"running": False, "total": 1, "done": 1, "keys": 1}
+        return stands | {"code": "", "message": "", "remedy": ""}
+
+    async def scan_secrets(self, tenant: str | None) -> dict[str, Any]:
+        return {"faults": [], "owners": 1}
+
     async def create_connection(
         self, tenant: str | None, *, kind: str, name: str, config: dict[str, Any], secret: str | None, by: str
     ) -> dict[str, Any]:

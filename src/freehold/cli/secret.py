@@ -1,15 +1,20 @@
 """`freehold secret`."""
 
 import sys
+import time
 from getpass import getpass
+from typing import Annotated, Final
 
 import typer
 
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import JsonOption, OwnerOption, PlatformOption, owner
-from freehold.cli.showing import show, table
+from freehold.cli.showing import counted, show, table
+from freehold.core.errors import FreeholdError
 
 app = typer.Typer()
+
+LOOK_SECONDS: Final = 0.2
 
 
 @app.command("set")
@@ -36,6 +41,42 @@ def delete_secret(
     """Forget the secret NAME."""
     api().delete(f"{_path(owner(tenant, platform))}/{name}")
     show({"name": name, "deleted": True}, as_json=as_json, line="{name} is forgotten")
+
+
+@app.command("rotate-key")
+def rotate_key(
+    tenant: OwnerOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Of every tenant, and of the platform.")] = False,
+    master: Annotated[bool, typer.Option("--master", help="The master key, which wraps all others.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Replace a tenant's data key, all of them, or the master key; everything goes on meanwhile."""
+    if (tenant is not None) + every + master != 1:
+        raise typer.BadParameter("Say one of --tenant TENANT, --all and --master.")
+    platform, path = api(), _path(tenant)
+    stands = platform.post(f"{path}/rotate", {} if tenant else {"master": master})
+    with counted("Replacing keys", as_json=as_json) as told:
+        while stands["running"]:
+            told(stands["done"], stands["total"])
+            time.sleep(LOOK_SECONDS)
+            stands = platform.get(f"{path}/rotation")
+        told(stands["done"], stands["total"])
+    if stands["code"]:
+        raise FreeholdError(stands["message"], code=stands["code"], remedy=stands["remedy"])
+    show(stands, as_json=as_json, line="{keys} keys are replaced; {done} sealed rows were looked at")
+
+
+@app.command("scan")
+def scan_secrets(as_json: JsonOption = False) -> None:
+    """Compare all that lies in the vault with what was left there; exit with 1 where something was put back."""
+    found = api().get("secrets/scan")
+    if as_json:
+        show(found, as_json=True)
+    else:
+        for fault in found["faults"]:
+            print(f"{fault['tenant'] or 'platform'}: {fault['what']} is not as it was left")
+        print(f"The vault of {found['owners']} owners was looked at; {len(found['faults'])} faults.")
+    raise typer.Exit(1 if found["faults"] else 0)
 
 
 def _path(tenant: str | None) -> str:

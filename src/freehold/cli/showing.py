@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from freehold.core.errors import FreeholdError, to_problem
@@ -51,6 +52,20 @@ def complain(error: FreeholdError, *, as_json: bool) -> None:
     print(f"{bold('Error', file=sys.stderr)} [{error.code}] {error.message}", file=sys.stderr)
     if error.remedy:
         print(f"  {error.remedy}", file=sys.stderr)
+
+
+@contextmanager
+def counted(what: str, *, as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows how much of how much is done: a bar on a terminal, nothing elsewhere."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a long command on a terminal needs it
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 def note(text: str) -> None:

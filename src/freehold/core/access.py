@@ -96,6 +96,8 @@ POST    /tenants/{tenant}/approvals/{approval}/deny     approvals:write
 GET     /tenants/{tenant}/secrets                       secrets:read
 POST    /tenants/{tenant}/secrets                       secrets:write
 DELETE  /tenants/{tenant}/secrets/{name}                secrets:write
+POST    /tenants/{tenant}/secrets/rotate                secrets:admin
+GET     /tenants/{tenant}/secrets/rotation              secrets:read
 GET     /tenants/{tenant}/connections                   connections:read
 POST    /tenants/{tenant}/connections                   connections:write
 PATCH   /tenants/{tenant}/connections/{name}            connections:write
@@ -133,6 +135,9 @@ POST    /tenants/{tenant}/switches/revoke-access        switches:write
 GET     /secrets                                        platform:read
 POST    /secrets                                        platform:write
 DELETE  /secrets/{name}                                 platform:write
+POST    /secrets/rotate                                 platform:admin
+GET     /secrets/rotation                               platform:read
+GET     /secrets/scan                                   platform:read
 GET     /connections                                    platform:read
 POST    /connections                                    platform:write
 PATCH   /connections/{name}                             platform:write

@@ -33,6 +33,74 @@ class SecretView(BaseModel):
     set_at: str
 
 
+class Rotate(Asked):
+    """Which keys to replace."""
+
+    master: bool = False
+    """The master key, which wraps all others; otherwise the data keys, under which everything lies."""
+
+
+class RotationView(BaseModel):
+    """How replacing keys stands."""
+
+    running: bool
+    total: int
+    """Sealed rows there are to look at."""
+    done: int
+    keys: int
+    """Keys that were replaced."""
+    code: str
+    """What went wrong; empty where nothing did."""
+    message: str
+    remedy: str
+
+
+class FaultView(BaseModel):
+    """Something in the vault that is not as it was left."""
+
+    tenant: str
+    """Empty for the platform's own."""
+    what: str
+
+
+class ScanView(BaseModel):
+    """What a look through the vault found."""
+
+    faults: list[FaultView]
+    owners: int
+    """Tenants, and the platform, whose part was looked at."""
+
+
+@router.post("/tenants/{tenant}/secrets/rotate", status_code=202)
+async def rotate_key(at: InTenant) -> RotationView:
+    """Begin to give the tenant a fresh data key; all that is sealed for it is sealed anew while it goes on."""
+    return RotationView(**await at.state.gateway.rotate_keys(at.tenant.id, by=at.caller.actor))
+
+
+@router.get("/tenants/{tenant}/secrets/rotation")
+async def show_rotation(at: InTenant) -> RotationView:
+    """Return how far the last such is."""
+    return RotationView(**await at.state.gateway.rotation(at.tenant.id))
+
+
+@router.post("/secrets/rotate", status_code=202)
+async def rotate_all_keys(caller: Operator, state: TheState, body: Rotate) -> RotationView:
+    """Begin to give everybody a fresh data key, or to put all of them under a fresh master key."""
+    return RotationView(**await state.gateway.rotate_keys(None, by=caller.actor, master=body.master))
+
+
+@router.get("/secrets/rotation")
+async def show_rotation_of_all(caller: Operator, state: TheState) -> RotationView:
+    """Return how far the last such is."""
+    return RotationView(**await state.gateway.rotation(None))
+
+
+@router.get("/secrets/scan")
+async def scan_secrets(caller: Operator, state: TheState) -> ScanView:
+    """Compare what lies in the vault with its lists, and those with the record."""
+    return ScanView(**await state.gateway.scan_secrets(None))
+
+
 @router.post("/tenants/{tenant}/secrets", status_code=201)
 async def set_secret(at: InTenant, body: NewSecret, key: IdempotencyKey = "") -> SecretView:
     """Set a secret of the tenant; setting it again makes its next version."""
