@@ -62,6 +62,17 @@ async def test_two_approvals_add_up(tmp_path: Path) -> None:
         assert await limits(kit) == {"tenant:": 14}
 
 
+async def test_what_was_granted_before_counts_for_how_much_may_be_asked(tmp_path: Path) -> None:
+    async with running(tmp_path) as kit:
+        await kit.publish()
+        await limited(kit, usd=5)
+        for number in range(1, 4):
+            key = f"{RUN}/{number}/1/1"
+            await decided(kit, extension(key, usd=1))
+            await kit.worker.submit(work(), extension(key, usd=1))
+        await decided(kit, extension(f"{RUN}/4/1/1", usd=2))  # a fifth of eight by now
+
+
 async def test_a_refused_one_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as kit:
         await kit.publish()

@@ -198,7 +198,7 @@ class Effects:
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
         grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
         if intent.connection == BUDGET:
-            return extending.judged(tx, intent)
+            return extending.judged(tx, self._keep, intent)
         return judge(grants, connection=intent.connection, operation=intent.operation)
 
     def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> _Opened:

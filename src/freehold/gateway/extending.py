@@ -20,14 +20,14 @@ from freehold.gateway.ledger import Intent
 from freehold.gateway.money import budgets
 
 
-def judged(tx: Tx, intent: Intent) -> Verdict:
+def judged(tx: Tx, keep: Keep, intent: Intent) -> Verdict:
     """Return whether a person is asked about this, or it is refused."""
     try:
         wanted = _wanted(intent)
         limit = _limit(tx, intent.tenant, wanted)
     except (Invalid, NotFound):
         return Verdict.DENY
-    fits = intent.operation == EXTEND and _reaches(wanted, intent) and wanted.usd <= most(limit.limit_nano)
+    fits = intent.operation == EXTEND and _reaches(wanted, intent) and wanted.usd <= most(limit.limit(keep.now()))
     return Verdict.ASK if fits else Verdict.DENY
 
 
@@ -79,9 +79,14 @@ def _wanted(intent: Intent) -> Extension:
 
 
 def _limit(tx: Tx, tenant: str, wanted: Extension) -> Budget:
-    """Return the limit that is to be passed, as it was set: of a run, the one for each."""
-    subject = budgets.EACH_RUN if wanted.scope is BudgetScope.RUN else wanted.subject
-    return budgets.find(tx, tenant=tenant, scope=wanted.scope, subject=subject, period=wanted.period)
+    """Return the limit that is to be passed: of a run its own if it was given one before, else that for each."""
+    which: dict[str, Any] = {"tenant": tenant, "scope": wanted.scope, "period": wanted.period}
+    try:
+        return budgets.find(tx, subject=wanted.subject, **which)
+    except NotFound:
+        if wanted.scope is not BudgetScope.RUN:
+            raise
+        return budgets.find(tx, subject=budgets.EACH_RUN, **which)
 
 
 def _reaches(wanted: Extension, intent: Intent) -> bool:
