@@ -80,11 +80,11 @@ class ChatStream(Stream):
             chunk = _chunk.decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._odd(event)
-        if is_said(chunk.error):
+        if chunk.error is not NO_WORD and is_said(chunk.error):
             raise failed_inside()
         for choice in chunk.choices or ():
             self._choice(choice)
-        if is_said(chunk.usage):
+        if chunk.usage is not NO_WORD and is_said(chunk.usage):
             self.units = counting.of_openai(decoded(chunk.usage)) or self.units
             if self._hide_usage and not chunk.choices:
                 return b""

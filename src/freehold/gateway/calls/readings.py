@@ -19,7 +19,7 @@ MAX_ANSWER: Final = 64 << 20
 MAX_STREAM: Final = 256 << 20
 NO_WORD: Final = msgspec.Raw()
 """A member that is missing."""
-_NULL: Final = b"null"
+_SILENT: Final = frozenset((b"", b"null"))
 _top: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 Members = Mapping[str, msgspec.Raw]
 
@@ -115,7 +115,10 @@ class Stream(Reading):
         self._size += len(chunk)
         if self._size > MAX_STREAM:
             raise malformed("it is too long")
-        return b"".join([self.read(event) if event.data else event.raw for event in self._cutter.feed(chunk)])
+        events = self._cutter.feed(chunk)
+        if len(events) == 1 and events[0].data:  # nearly always
+            return self.read(events[0])
+        return b"".join([self.read(event) if event.data else event.raw for event in events])
 
     @override
     def end(self) -> bytes:
@@ -171,7 +174,7 @@ def decoded(raw: msgspec.Raw | None) -> object:
 
 def is_said(raw: msgspec.Raw | None) -> bool:
     """Return whether a member is there and not null."""
-    return raw is not None and bytes(raw) not in {b"", _NULL}
+    return raw is not None and raw is not NO_WORD and bytes(raw) not in _SILENT
 
 
 def size(text: object) -> int:

@@ -7,7 +7,9 @@ came with.
 """
 
 import re
-from typing import Final, NamedTuple, final
+from typing import Final, final
+
+import msgspec
 
 from freehold.core.errors import Unavailable
 
@@ -21,7 +23,7 @@ _OVERLAP: Final = 3
 """Bytes of an unfinished event in which the beginning of a blank line may hide."""
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, gc=False):
     """One event."""
 
     raw: bytes
