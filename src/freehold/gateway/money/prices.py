@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final, final
 
+from freehold.catalog.providers import presets
+from freehold.core.errors import Invalid
 from freehold.gateway.asked import Units
 
 MANY: Final = 1_000_000
@@ -20,7 +23,8 @@ MAX_FOUND: Final = 4_096
 _DATED: Final = re.compile(r"(-)(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 _NANO: Final = 1_000_000_000
 _NAMES: Final = ("input", "cached", "written", "output", "image", "second", "character", "request")
-_PER_MANY: Final = frozenset({"input", "cached", "written", "output"})
+_MOST: Final = 1_000_000
+"""USD for a million tokens, or for one of anything, that nobody ever asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +81,6 @@ UNKNOWN: Final = Price(id="unknown", known=False)
 FREE: Final = Price(id="free")
 """Of models on one's own machines."""
 
-BY_KIND: Final[Mapping[str, str]] = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "gemini": "google",
-    "openrouter": "openrouter",
-    "mistral": "mistral",
-    "deepseek": "deepseek",
-    "kimi": "moonshotai",
-    "xai": "x-ai",
-    "azure": "azure",
-}
-"""Whose prices in the list a kind of connection has."""
-FREE_KINDS: Final = frozenset({"ollama", "vllm"})
-
 
 @final
 @dataclass(slots=True, kw_only=True)
@@ -101,8 +91,6 @@ class Prices:
     """As `pricing` compiled it; empty for none."""
     now: Callable[[], datetime]
     """A list knows from which day on a price holds."""
-    by_kind: Mapping[str, str] = field(default_factory=lambda: BY_KIND)
-    free_kinds: frozenset[str] = FREE_KINDS
     _found: dict[tuple[str, str, str, object], Price] = field(default_factory=dict)
 
     def of(self, kind: str, config: Mapping[str, Any], model: str) -> Price:
@@ -116,22 +104,24 @@ class Prices:
         if found is None:
             if len(self._found) >= MAX_FOUND:
                 self._found.clear()
-            found = self._found[key] = self._look_up(kind, key[1], model, own)
+            found = self._found[key] = self._look_up(kind, config, model, own)
         return found
 
-    def _look_up(self, kind: str, base_url: str, model: str, own: Mapping[str, Any] | None) -> Price:
+    def _look_up(self, kind: str, config: Mapping[str, Any], model: str, own: Mapping[str, Any] | None) -> Price:
         if own is not None:
             return stated(own)
-        if kind in self.free_kinds:
+        preset = presets().get(kind)
+        if preset is not None and preset.free:
             return FREE
-        provider = self._provider(kind, base_url)
+        provider = self._provider(preset.prices_of(config) if preset else "", str(config.get("base_url") or ""))
         return UNKNOWN if provider is None else self._listed(provider, model)
 
-    def _provider(self, kind: str, base_url: str) -> Mapping[str, Any] | None:
+    def _provider(self, name: str, base_url: str) -> Mapping[str, Any] | None:
+        """Return the provider that the list calls `name`, or else the one whose address it knows."""
         providers: Sequence[Mapping[str, Any]] = self.lists.get("providers", ())
-        if kind == "openai" and base_url:
-            return next((one for one in providers if re.match(one["pattern"], base_url)), None)
-        return next((one for one in providers if one["id"] == self.by_kind.get(kind)), None)
+        if name or not base_url:
+            return next((one for one in providers if one["id"] == name), None)
+        return next((one for one in providers if re.match(one["pattern"], base_url)), None)
 
     def _listed(self, provider: Mapping[str, Any], model: str) -> Price:
         line = self._line(provider, model.lower())
@@ -158,14 +148,33 @@ class Prices:
 
 def stated(table: Mapping[str, Any]) -> Price:
     """Return the price that a connection states: USD per million tokens, or for one image, second, … each."""
-    nano = {name: float(table[name]) * _NANO for name in _NAMES if name in table}
-    rates: dict[str, Any] = {name: -int(-value // 1) for name, value in nano.items()}
+    rates: dict[str, Any] = {name: _nano(table[name]) for name in _NAMES if name in table}
     price = Price(id="connection", **rates)
     return replace(
         price,
         cached=rates.get("cached", price.input),
         written=rates.get("written", price.input),
     )
+
+
+def check(table: object) -> None:
+    """Raise `Invalid` (`invalid_price`) unless `table` is one that `stated` understands, for each model or `*`."""
+    lines = table.values() if isinstance(table, Mapping) else [None]
+    for line in lines:
+        if not isinstance(line, Mapping) or not set(line) <= set(_NAMES) or not all(map(_amount, line.values())):
+            raise Invalid(
+                "The connection's price cannot be read.",
+                code="invalid_price",
+                remedy=f'Give {{"*": {{…}}}} or models by name, and in each USD for {", ".join(_NAMES)}.',
+            )
+
+
+def _amount(usd: object) -> bool:
+    return type(usd) in {int, float} and 0 <= float(usd) < _MOST  # type: ignore[arg-type]
+
+
+def _nano(usd: float) -> int:
+    return int((Decimal(str(usd)) * _NANO).to_integral_value(ROUND_CEILING))
 
 
 def _own(price: object, model: str) -> Mapping[str, Any] | None:

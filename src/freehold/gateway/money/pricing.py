@@ -10,11 +10,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
+
+from typing_extensions import override
 
 LIST: Final = "genai-prices"
 FORMAT: Final = 1
@@ -29,6 +32,33 @@ _TOKENS: Final = {
 }
 _HEARING: Final = ("transcribe", "audio", "realtime")
 """Models whose input is sound for the most part, and is priced as such."""
+
+
+@final
+class Listed(Mapping[str, Any]):
+    """The compiled list in a folder, read at the first question: most starts need no price of it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep the list in `folder`."""
+        self._folder = folder
+        self._found: Mapping[str, Any] | None = None
+
+    @override
+    def __getitem__(self, name: str) -> Any:
+        return self._list()[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._list())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._list())
+
+    def _list(self) -> Mapping[str, Any]:
+        if self._found is None:
+            self._found = listed(self._folder)
+        return self._found
 
 
 def listed(folder: Path) -> dict[str, Any]:
