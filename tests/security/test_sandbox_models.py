@@ -14,20 +14,19 @@ from sqlalchemy import insert
 
 from freehold.app.gateway import open_store
 from freehold.core.effects import Verdict
-from freehold.core.errors import Conflict, Denied, Invalid
+from freehold.core.errors import Conflict, Denied, FreeholdError, Invalid
 from freehold.core.money import Level
-from freehold.gateway import ledger, switches
+from freehold.gateway import ledger
 from freehold.gateway.calls.boxes import OLD_SECONDS, Boxes
-from freehold.gateway.calls.ports import Whom
-from freehold.gateway.calls.speaking import App, Receive, Scope, Send
+from freehold.gateway.calls.ports import Caller
+from freehold.gateway.calls.speaking import App, Receive, Scope, Send, refusing
+from freehold.gateway.grants import Grants, judge, target
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
 from freehold.gateway.tables import versions
 from freehold.settings import Settings
 from freehold.testing.clock import FakeClock
-from tests.security.sandboxes import UID_BASE, Ground, data, ground, python
 
-__all__ = ["data", "ground"]
 TENANT, AGENT, RUN, SANDBOX = "ten_1", "agt_1", "run_1", "sbx_1"
 ALLOWED, ASKING, NOT = "ver_allow", "ver_ask", "ver_none"
 
@@ -53,15 +52,17 @@ def keep(tmp_path: Path, clock: FakeClock) -> Iterator[Keep]:
 
 
 class Echo:
-    """Answers every call with who made it; stands where the door does."""
+    """Answers every call with who made it, while it may be made; stands where the door does."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
         self.held = asyncio.Event()
         self.held.set()
         self.arrived, self.left = asyncio.Event(), asyncio.Event()
 
-    def serve(self, whom: Whom, models: frozenset[str]) -> App:
-        """Return what answers in a name."""
+    def serve(self, caller: Caller) -> App:
+        """Return what answers a caller."""
+        whom, models = caller.whom, caller.models or ()
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if not self.held.is_set():
@@ -69,6 +70,11 @@ class Echo:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 self.left.set()
+                return
+            try:
+                await self._keep.read(caller.still or (lambda _tx: None))
+            except FreeholdError as error:
+                await refusing(error)(scope, receive, send)
                 return
             told = {"tenant": whom.tenant, "run": whom.run, "version": whom.version, "attended": whom.attended}
             body = json.dumps(told | {"models": sorted(models), "path": scope["path"]}).encode()
@@ -80,8 +86,8 @@ class Echo:
 
 
 @pytest.fixture
-def echo() -> Echo:
-    return Echo()
+def echo(keep: Keep) -> Echo:
+    return Echo(keep)
 
 
 @asynccontextmanager
@@ -185,16 +191,6 @@ async def test_a_run_that_was_cancelled_calls_no_more(boxes: Boxes, keep: Keep, 
         await boxes.open(request(epoch=99))
 
 
-async def test_a_tenant_that_is_held_or_paused_calls_nothing(boxes: Boxes, keep: Keep, tmp_path: Path) -> None:
-    await boxes.open(request())
-    await keep.write(lambda tx: switches.hold(tx, keep, tenant=TENANT, by="p", held=True))
-    assert await refused(tmp_path / "box") == (503, "effects_paused")
-    await keep.write(lambda tx: switches.hold(tx, keep, tenant=TENANT, by="p", held=False))
-    assert (await call(tmp_path / "box"))[0] == 200
-    await keep.write(lambda tx: switches.pause(tx, keep, tenant=None, by="p", paused=True))
-    assert await refused(tmp_path / "box") == (503, "effects_paused")
-
-
 async def test_a_sandbox_cannot_be_given_to_another_run(boxes: Boxes, tmp_path: Path) -> None:
     await boxes.open(request())
     for changes in ({"run": "run_2"},):
@@ -274,26 +270,7 @@ async def test_a_folder_deeper_than_names_of_sockets_may_be_serves_too(keep: Kee
         os.close(here)
 
 
-@pytest.mark.bwrap
-async def test_a_program_in_a_real_sandbox_speaks_for_its_run(
-    ground: Ground, keep: Keep, echo: Echo, data: Path
-) -> None:
-    script = (
-        "import os, urllib.request as u\n"
-        "r = u.Request(os.environ['OPENAI_BASE_URL'] + '/models', headers={'Authorization': 'Bearer fhm_other'})\n"
-        "print(u.urlopen(r, timeout=10).read().decode())"
-    )
-    async with opened(keep, data / "box", echo, uid_base=UID_BASE) as boxes:
-        for number in (1, 2):
-            await boxes.open(request(sandbox=f"sbx_{number}", run=f"run_{number}", uid=number))
-        for number in (1, 2):
-            guest = await ground.wake(number, box=True)
-            assert json.loads((await python(guest, script)).stdout)["run"] == f"run_{number}"
-
-
 async def test_the_tool_models_is_judged_like_every_other() -> None:
-    from freehold.gateway.grants import Grants, judge, target  # noqa: PLC0415
-
     assert target("models") == ("sandbox", "models")
     grants = Grants(tenant=TENANT, agent=AGENT, version=ALLOWED, model="m", tools={"models": Verdict.ALLOW})
     assert judge(grants, connection="sandbox", operation="models") is Verdict.ALLOW

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 
 from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.calls import speaking
-from freehold.gateway.calls.speaking import Answering, App, Receive, Scope, Send, Serve, Speaker
+from freehold.gateway.calls.speaking import App, Receive, Scope, Send, Serve, Speaker, refusing
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
 
@@ -136,7 +136,9 @@ class Boxes:
         return box
 
     def _app(self, speaker: Speaker) -> App:
-        return Answering(self._keep, speaker, self._serve(speaker.whom, speaker.models))
+        if speaker.refused is not None:  # versions never change, so this box's run never may
+            return refusing(speaker.refused)
+        return self._serve(speaker.caller())
 
     def _bound(self, sandbox: str) -> socket.socket:
         """Return a listener in the sandbox's folder; what a dead gateway left there is replaced, the folder kept."""

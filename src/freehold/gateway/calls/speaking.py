@@ -1,26 +1,24 @@
 """
 Who speaks by a box: the run that its sandbox was woken for, while it may make model calls.
 
-What a version may never changes and is read once; whether the run is still its worker's, the tenant active and effects
-not paused is looked at before every call.
+What a version may never changes and is read once. Whether the run is still its worker's is looked at in the transaction
+that writes a call down, where it is also seen whether its tenant may have effects.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, select
 
-from freehold.audit.asking import NOBODY, asking
 from freehold.core.effects import MODELS, SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, FreeholdError
 from freehold.core.money import Level
-from freehold.gateway import switches, versions
-from freehold.gateway.calls.ports import Api, Whom
+from freehold.gateway import versions
+from freehold.gateway.calls.ports import Api, Caller, Whom
 from freehold.gateway.calls.refusing import refusal
 from freehold.gateway.grants import judge
-from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
 from freehold.gateway.tables import epochs
 
@@ -32,8 +30,8 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Serve = Callable[[Whom, frozenset[str]], App]
-"""Returns what answers calls in a name, for the models it may call."""
+Serve = Callable[[Caller], App]
+"""Returns what answers a caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,37 +43,35 @@ class Speaker:
     verdict: Verdict
     models: frozenset[str]
 
+    def caller(self) -> Caller:
+        """Return who calls by the box."""
+        return Caller(whom=self.whom, models=self.models, still=self.require)
+
+    @property
+    def refused(self) -> FreeholdError | None:
+        """What its version was not granted, if that is so."""
+        return None if self.verdict is Verdict.ALLOW else _not_granted(self.verdict)
+
     def require(self, tx: Tx) -> None:
         """Raise what keeps a call from being made now."""
-        if self.verdict is not Verdict.ALLOW:
-            raise _not_granted(self.verdict)
-        switches.require_effects(tx, self.whom.tenant)
         _require_epoch(tx, self.whom.tenant, self.whom.run, self.epoch)
 
 
-@final
-class Answering:
-    """Lets calls through to what answers them while their run may make them."""
+def refusing(error: FreeholdError) -> App:
+    """Return what answers everything with `error`, in the shape that a caller's API knows."""
 
-    def __init__(self, keep: Keep, speaker: Speaker, app: App) -> None:
-        self._keep, self._speaker, self._app = keep, speaker, app
+    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+        api = Api.MESSAGES if str(scope["path"]).startswith("/v1/messages") else Api.CHAT
+        status, headers, body = refusal(api, error)
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        asking.set(NOBODY)
-        try:
-            await self._keep.read(self._speaker.require)
-        except FreeholdError as error:
-            api = Api.MESSAGES if str(scope["path"]).startswith("/v1/messages") else Api.CHAT
-            status, headers, body = refusal(api, error)
-            headers.append((b"content-length", str(len(body)).encode()))
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-            return
-        await self._app(scope, receive, send)
+    return answer
 
 
 def speaker(tx: Tx, request: BoxRequest) -> Speaker:
+    """Return who speaks by the box that a worker asks for; raise what keeps it from having one."""
     granted = versions.granted(tx, tenant=request.tenant, agent=request.agent, version=request.version)
     _require_epoch(tx, request.tenant, request.run, request.epoch)
     whom = Whom(
