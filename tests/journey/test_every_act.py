@@ -37,7 +37,7 @@ NO_ACT = {
 }
 """Routes that change nothing anybody could ask about, each with its reason."""
 NO_HASHES = (
-    "access.", "approval.", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
+    "access.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
     "person.sign_in",
 )  # fmt: skip
 """Acts that leave no thing other than it was, have hashes of their own, or name many things with rows of their own."""
@@ -160,6 +160,26 @@ async def agents_and_runs(walk: Walk) -> None:
         await walk.act(f"POST {HERE}/runs/{{run}}/cancel", run=run["id"])
 
 
+async def money_and_models(walk: Walk) -> None:
+    """What may be spent, and by which models."""
+    near = {"kind": "openai", "name": "near", "config": {"base_url": "http://127.0.0.1:9/v1"}}
+    for place in (HERE, ""):
+        await walk.act(f"POST {place}/connections", near)
+        await walk.act(f"PATCH {place}/connections/{{name}}", {"config": {"region": "eu"}}, name="near")
+        assert not (await walk.act(f"POST {place}/connections/{{name}}/test", name="near"))["ok"]
+        await walk.act(f"PUT {place}/levels/{{level}}", {"routes": ["near/model"]}, level="executor")
+        await walk.act(f"DELETE {place}/levels/{{level}}", level="executor")
+    await walk.act(f"PUT {HERE}/budgets/{{budget}}", {"limit_nano": 5}, budget="tenant.month")
+    await walk.act(f"DELETE {HERE}/budgets/{{budget}}", budget="tenant.month")
+    await walk.act(f"PUT {HERE}/account", {"markup_ppm": 200_000})
+    await walk.act(f"POST {HERE}/account/credit", {"nano": 5})
+    await walk.act(f"PUT {HERE}/account", {"prepaid": False})
+    await walk.act(f"PUT {HERE}/regions", {"regions": ["eu"]})
+    made = await walk.act(f"POST {HERE}/model-keys", {"name": "the key of Ann Other"})
+    await walk.act(f"DELETE {HERE}/model-keys/{{key}}", key=made["id"])
+    walk.hidden |= {made["key"]}
+
+
 async def asked(walk: Walk, run: dict[str, Any]) -> Approval:
     """Let the run ask whether it may, at the gateway and in the database, as a worker does."""
     tenant = walk.tenant
@@ -209,6 +229,7 @@ async def test_every_act_leaves_its_row_or_does_not_happen(walk: Walk) -> None:
     await sign_in(walk)
     await members_and_keys(walk)
     await agents_and_runs(walk)
+    await money_and_models(walk)
     await the_end(walk)
     missing = {route for route in mutating(walk.web) if route not in walk.walked} - NO_ACT.keys()
     assert missing == set()

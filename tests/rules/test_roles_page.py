@@ -14,12 +14,14 @@ MEANT = {
     "see agents, runs, messages, members, channels, usage": (
         "agents:read", "runs:read", "messages:read", "members:read", "channels:read", "usage:read",
     ),
+    "see budgets, levels and model keys": ("budgets:read", "models:read"),
     "see questions of agents": ("approvals:read",),
     "talk to agents, start and cancel runs, decide about questions": ("messages:write", "runs:write", "approvals:write"),
     "see connections": ("connections:read",),
     "change agents, channels, connections and secrets": (
         "agents:write", "channels:write", "connections:write", "secrets:write",
     ),
+    "set budgets, levels and regions, make and revoke model keys": ("budgets:write", "models:write"),
     "invite people, give them roles, make and revoke keys": ("members:write", "keys:write"),
     "read the record of what was done": ("audit:read",),
     "change the tenant's name, time zone and language": ("tenants:write",),

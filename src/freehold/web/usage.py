@@ -19,8 +19,8 @@ router = APIRouter(tags=["usage"])
 
 DAY: Final = "day"
 COLUMNS: Final = (
-    "name", "count", "tokens_in", "tokens_cached", "tokens_out", "wakes", "awake_ms", "cost_nano", "charge_nano",
-    "held_nano",
+    "name", "count", "tokens_in", "tokens_cached", "tokens_out", "images", "seconds", "characters", "wakes", "awake_ms",
+    "cost_nano", "charge_nano", "held_nano", "estimated",
 )  # fmt: skip
 """Of a sheet, behind the one it is summed by."""
 
