@@ -8,7 +8,7 @@ from freehold.drivers.runtime.bwrap.making import Maker
 from freehold.drivers.runtime.bwrap.place import Place
 from freehold.drivers.runtime.process import ProcessRuntime
 from freehold.sandboxes.breaking import BreakingRuntime
-from freehold.sandboxes.runtime import RuntimeDriver
+from freehold.sandboxes.runtime import Limits, RuntimeDriver
 from freehold.settings import Settings
 
 
@@ -16,6 +16,11 @@ def open_runtime(settings: Settings) -> RuntimeDriver:
     """Return the runtime; in test mode, one whose sandboxes die at a failpoint that says so."""
     driver = _driver(settings)
     return BreakingRuntime(driver) if settings.failpoint.startswith("sandbox:") else driver
+
+
+def most(settings: Settings) -> Limits:
+    """Return what a sandbox may use at most, whatever its tenant's tier allows."""
+    return Limits(memory_mb=settings.sandbox_memory_mb, pids=settings.sandbox_pids, disk_mb=settings.sandbox_disk_mb)
 
 
 def _driver(settings: Settings) -> RuntimeDriver:

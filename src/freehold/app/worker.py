@@ -31,7 +31,7 @@ from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
-from freehold.app.runtime import open_runtime
+from freehold.app.runtime import most, open_runtime
 from freehold.app.serving import run_process, stop_asked
 from freehold.audit import database as record
 from freehold.audit import sealing
@@ -49,7 +49,6 @@ from freehold.runs.nudging import Nudge, listen
 from freehold.runs.segment import Body
 from freehold.runs.segments import Segments
 from freehold.sandboxes.allowing import ByTier
-from freehold.sandboxes.runtime import Limits
 from freehold.sandboxes.waking import Sandboxes
 from freehold.settings import Settings
 from freehold.store.looking import Look
@@ -259,7 +258,7 @@ async def _agents(
         open_runtime(settings),
         new_id=ids,
         clock=clock,
-        limits=ByTier(store, _most(settings), clock),
+        limits=ByTier(store, most(settings), clock),
         idle=settings.sandbox_idle,
         wakes=settings.sandbox_wakes,
         report=gateway.sandbox_usage,
@@ -287,10 +286,6 @@ async def _agents(
         for duty in keeping:
             duty.cancel()
         await sandboxes.close()
-
-
-def _most(settings: Settings) -> Limits:
-    return Limits(memory_mb=settings.sandbox_memory_mb, pids=settings.sandbox_pids, disk_mb=settings.sandbox_disk_mb)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ NOUNS: Final = {
     "budget": "Budgets: how much may be spent.",
     "account": "Accounts: mark-up, credit, and where models may be.",
     "switch": "Kill switches: pause effects, cancel runs, revoke access.",
+    "sandbox": "Sandboxes, where commands and programs of agents run.",
     "audit": "The record of who did what.",
 }
 """Each is a module of this package with an `app`."""

@@ -80,18 +80,19 @@ class Sandboxes:
         wakes: int,
         report: Report,
         boxes: Boxes | None = None,
+        name: str = "worker",
     ) -> None:
         """
         Wake at most `wakes` at once with `driver`; put to sleep what nobody used for `idle` seconds.
 
         `limits` are the same for all, or are asked for anew whenever a sandbox is woken. With `boxes`, each sandbox has
-        a way to models where the driver can give it one.
+        a way to models where the driver can give it one; `name` is what we are, of which there is one at a time.
         """
         self._driver, self._new_id, self._clock = driver, new_id, clock
         self._allowed = AsSettings(limits) if isinstance(limits, Limits) else limits
         self._idle, self._report = idle, report
         self._boxes = boxes if driver.boxes else None
-        self._holder = f"worker/{new_id('sbx')}"
+        self._holder = f"{name}/{new_id('sbx')}"
         self._waking = asyncio.Semaphore(wakes)
         self._places: dict[str, _Place] = {}
         self._owed: list[_Used] = []
