@@ -21,7 +21,7 @@ from freehold.gateway.calls.readings import (
     members_of,
     size,
 )
-from freehold.gateway.calls.sse import Event, malformed
+from freehold.gateway.calls.sse import Event, Events, malformed
 
 _REASONS: Final = MappingProxyType(
     {
@@ -106,6 +106,7 @@ class Told(Reading):
         self.said, self.events, self.finished = 0, 0, False
         self._inner: Reading = MessageStream() if streams else Whole(_units, said=_said, needs="content")
         self._streams = streams
+        self._cutter = Events()
         self._to = Completion(stream=streams, usage_wanted=asked.usage_wanted, model=asked.model)
         self._reason = "end_turn"
 
@@ -129,9 +130,7 @@ class Told(Reading):
         self._mirror()
         if not self._streams or not events:
             return b""
-        # The inner reading gives whole events, each with its data on one line of its own.
-        lines = (line for line in events.splitlines() if line.startswith(b"data:"))
-        return b"".join([self._piece(_read(line[5:])) for line in lines])
+        return b"".join([self._piece(_read(event.data)) for event in self._cutter.feed(events) if event.data])
 
     def _piece(self, told: _Event) -> bytes:
         if told.message is not None:

@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import msgspec
 from typing_extensions import override
 
+from freehold.core.errors import Unavailable
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.chat_writing import Completion
 from freehold.gateway.calls.ports import Api, Asked, Reading, Units
@@ -49,8 +50,7 @@ class Told(Reading):
     @override
     def end(self) -> bytes:
         if self._streams:
-            rest = b"".join([self._take(event.data) for event in self._cutter.end()])
-            return rest + (self._ended() if self.finished else b"")
+            return self._rest() + (self._ended() if self.finished else b"")
         self._take(bytes(self._body))
         if not self.finished:
             raise malformed("it has no candidates")
@@ -59,6 +59,14 @@ class Told(Reading):
     @override
     def broken(self, code: str, message: str) -> bytes:
         return broken_off(Api.CHAT, code, message) if self._streams else b""
+
+    def _rest(self) -> bytes:
+        try:
+            return b"".join([self._take(event.data) for event in self._cutter.end()])
+        except Unavailable as error:
+            if error.code != "provider_malformed":
+                raise
+            return b""  # half an event: the stream was cut, and `finished` says so
 
     def _ended(self) -> bytes:
         usual = "tool_calls" if self._to.calls else "stop"
