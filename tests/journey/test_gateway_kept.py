@@ -10,9 +10,8 @@ from freehold.core.effects import EffectState
 from freehold.core.errors import Exhausted, FreeholdError
 from freehold.drivers.connector.smtp import Smtp
 from freehold.gateway import mending
-from freehold.gateway.prices import FREE, REHEARSAL, Price, Prices
 from freehold.gateway.tables import effects
-from freehold.testing.clock import START, FakeClock
+from freehold.testing.clock import FakeClock
 from freehold.testing.providers import Says, provider
 from tests.gateways import RUN, TENANT, Kit, effect, running, said, work
 
@@ -118,30 +117,6 @@ async def test_a_connection_deleted_meanwhile_is_a_clear_error(tmp_path: Path) -
         with pytest.raises(FreeholdError) as caught:
             await kit.worker.chat(work(), key=KEY, model="acct/m", body=said("hello"))
     assert caught.value.code == "unknown_model"
-
-
-@pytest.mark.parametrize(
-    ("base_url", "model", "known"),
-    [
-        ("https://api.openai.com/v1", "gpt-4o", True),
-        ("https://api.openai.com/v1", "no-such-model", False),
-        ("http://127.0.0.1:1/v1", "gpt-4o", False),
-    ],
-)
-def test_a_price_is_whole_nano_usd_or_openly_unknown(base_url: str, model: str, known: bool) -> None:  # noqa: FBT001
-    prices = Prices()
-    found = prices.look_up({"base_url": base_url}, model, at=START)
-    assert prices.known("openai", {"base_url": base_url}, model) is found
-    assert (found == FREE) is not known
-    if known:
-        assert found.id.startswith("genai-prices ")
-        assert 0 < found.nano_in < found.nano_out
-
-
-def test_costs_are_rounded_up_and_never_lost() -> None:
-    assert Price(id="x", nano_in=1, nano_out=1).cost(1, 0) == 1
-    assert Price(id="x", nano_in=2_500_000_000, nano_out=10_000_000_000).cost(1_000, 500) == 7_500_000
-    assert REHEARSAL.cost(0, 0) == 0
 
 
 @pytest.mark.parametrize("url", ["http://x", "smtp://", "mail.example.org"])

@@ -10,8 +10,9 @@ from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.drivers.model.rehearsal.knobs import KNOBS, knobs
 from freehold.drivers.model.rehearsal.phrases import PHRASES, plan
+from freehold.gateway.asked import Units
+from freehold.gateway.money.prices import REHEARSAL
 from freehold.gateway.ports import Credential, ModelCall, ModelReply
-from freehold.gateway.prices import REHEARSAL
 from freehold.testing.clock import START, FakeClock
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/rehearsal.md").read_text()
@@ -44,8 +45,8 @@ def test_the_page_lists_every_phrase_and_knob_and_no_other() -> None:
 
 
 def test_the_page_tells_the_price() -> None:
-    assert REHEARSAL.cost(1, 0) == 1_000
-    assert REHEARSAL.cost(0, 1) == 4_000
+    assert REHEARSAL.cost(Units(input=1)) == 1_000
+    assert REHEARSAL.cost(Units(output=1)) == 4_000
     assert "1,000 nano-USD for each token in and 4,000 for each token out" in PAGE
 
 

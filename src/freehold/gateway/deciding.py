@@ -5,9 +5,10 @@ from sqlalchemy import update
 
 from freehold.core.effects import SANDBOX, EffectState
 from freehold.core.errors import Invalid
-from freehold.gateway import ledger, metering, steps
+from freehold.gateway import ledger, steps
+from freehold.gateway.asked import Whom
 from freehold.gateway.keeping import Keep
-from freehold.gateway.ledger import Intent
+from freehold.gateway.money import meter
 from freehold.gateway.requests import DecideRequest, SandboxUsageRequest, SettleRequest
 from freehold.gateway.tables import Decision, effects
 
@@ -75,15 +76,6 @@ def settle(tx: Tx, keep: Keep, request: SettleRequest) -> None:
 
 def sandbox_usage(tx: Tx, keep: Keep, request: SandboxUsageRequest) -> None:
     """Write down how long a sandbox was awake."""
-    intent = Intent(
-        tenant=request.tenant,
-        key="",
-        hash="",
-        connection=SANDBOX,
-        operation="",
-        run=request.run,
-        agent=request.agent,
-        version=request.version,
-    )
+    whom = Whom(tenant=request.tenant, agent=request.agent, version=request.version, run=request.run)
     counts = {"wakes": request.wakes, "awake_ms": request.awake_ms, "memory_mb": request.memory_mb}
-    metering.sandbox(tx, keep, intent, sandbox=request.sandbox, **counts)
+    meter.sandbox(tx, keep, whom, sandbox=request.sandbox, **counts)

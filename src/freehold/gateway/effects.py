@@ -9,7 +9,7 @@ thing once per key: then the same key may try again.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
@@ -19,12 +19,14 @@ from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectState, Outcome,
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind, UsageState
 from freehold.failpoints import reach
-from freehold.gateway import connections, extending, ledger, metering, secrets, switches, versions
+from freehold.gateway import connections, extending, ledger, secrets, switches, versions
+from freehold.gateway.asked import Whom
 from freehold.gateway.connections import MAIL, Connected, Drivers
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.grants import judge
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
+from freehold.gateway.money import meter
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
@@ -221,7 +223,7 @@ class Effects:
         if way is None:
             return _Opened(outcome=outcome)
         kind = UsageKind.MAIL if intent.connection == MAIL else UsageKind(way.connected.kind)
-        usage = metering.begin(tx, self._keep, intent, kind=kind, provider=intent.connection)
+        usage = meter.open(tx, self._keep, _opening(intent, kind, self._keep.now()))
         return _Opened(outcome=outcome, way=way, usage=usage)
 
     def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> _Way:
@@ -262,7 +264,7 @@ class Effects:
         return outcome
 
     def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:
-        metering.end(tx, self._keep, tenant=intent.tenant, usage_id=usage, state=metered)
+        meter.close(tx, self._keep, tenant=intent.tenant, usage_id=usage, state=metered)
         stored = {"result": outcome.result} if outcome.error is None else {"error": outcome.error}
         ledger.close(
             tx,
@@ -274,6 +276,11 @@ class Effects:
             actor=intent.actor,
             detail={"code": outcome.error["code"]} if outcome.error else {},
         )
+
+
+def _opening(intent: Intent, kind: UsageKind, at: datetime) -> meter.Opening:
+    whom = Whom(tenant=intent.tenant, agent=intent.agent, version=intent.version, run=intent.run)
+    return meter.Opening(whom=whom, kind=kind, key=intent.key, provider=intent.connection, opened_at=at)
 
 
 def _again(way: _Way | None) -> bool:

@@ -70,6 +70,7 @@ _CLOSED: Final = (
 )
 _THIS: Final = (usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
 _CLOSE: Final = Prepared(update(usage).where(*_THIS).values({name: bindparam(name) for name in _CLOSED}))
+_AWAKE: Final = update(usage).where(*_THIS)
 _NOTHING: Final = Units(requests=0)
 _SPEND: Final = Prepared(
     update(accounts_table)
@@ -176,6 +177,14 @@ def close(
     _CLOSE.run(tx, which | values)
     if charge_nano:
         _SPEND.run(tx, which | {"of_nano": charge_nano})
+
+
+def sandbox(tx: Tx, keep: Keep, whom: Whom, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:
+    """Write down that a sandbox was awake; there is nothing to dial, so the row is closed at once."""
+    made = open(tx, keep, Opening(whom=whom, kind=UsageKind.SANDBOX, opened_at=keep.now()))
+    close(tx, keep, tenant=whom.tenant, usage_id=made, state=UsageState.CLOSED)
+    counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb_ms": memory_mb * awake_ms}
+    tx.execute(_AWAKE, {"of_tenant": whom.tenant, "of_id": made} | counts)
 
 
 def recover(tx: Tx, keep: Keep) -> int:
