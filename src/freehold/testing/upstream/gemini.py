@@ -127,7 +127,7 @@ def _head(plan: Plan, id_: str) -> dict[str, Any]:
 
 
 def _told(plan: Plan, output: int) -> dict[str, Any]:
-    seen = sum(piece.kind == "thinking" for piece in plan.pieces[:output])
+    seen = min(output, plan.thoughts)
     hidden, shown = plan.hidden + seen, output - seen
     return {
         "promptTokenCount": plan.tokens_in,

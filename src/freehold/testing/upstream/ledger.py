@@ -91,7 +91,8 @@ class Ledger:
     sums: Counter[str] = field(default_factory=Counter)
     """Tokens and money of what is over, and how many requests there were by state."""
     on_close: Callable[[Entry], None] = lambda entry: None
-    _made: int = 0
+    made: int = 0
+    """How many requests there ever were."""
 
     def __post_init__(self) -> None:
         """Forget the oldest lines beyond what is remembered."""
@@ -99,8 +100,8 @@ class Ledger:
 
     def begin(self, api: str, path: str, key: str) -> Entry:
         """Write down that somebody asks."""
-        self._made += 1
-        entry = Entry(id=f"up_{self._made:08d}", api=api, path=path, key=key)
+        self.made += 1
+        entry = Entry(id=f"up_{self.made:08d}", api=api, path=path, key=key)
         self.entries.append(entry)
         self.sums["begun"] += 1
         return entry

@@ -72,6 +72,8 @@ class Plan:
     written: int
     hidden: int
     """Tokens of thought that nobody sees, billed before the first piece."""
+    thoughts: int
+    """Pieces of thought that are shown; they come first."""
 
     @property
     def output(self) -> int:
@@ -109,6 +111,7 @@ def plan(question: Question, act: Act, key: str) -> Plan:
         tokens_in=tokens(question.text) if act.tokens_in is None else act.tokens_in,
         cached=act.cached,
         written=act.written,
+        thoughts=sum(piece.kind == "thinking" for piece in pieces),
         hidden=0 if question.thinking else _thought(act, limit) * question.choices,
     )
 
