@@ -23,6 +23,7 @@ from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.in_child import in_child
+from freehold.app.model_drivers import model_drivers
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
@@ -30,13 +31,14 @@ from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.webhook import Webhook, verifier
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
-from freehold.drivers.model.openai.driver import OpenAiModels
-from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.gateway import mending
 from freehold.gateway.calls.boxes import Boxes
-from freehold.gateway.calls.ports import Whom
-from freehold.gateway.calls.speaking import App
+from freehold.gateway.calls.callers import KeyCallers
+from freehold.gateway.calls.door import Door
+from freehold.gateway.calls.engine import Engine
+from freehold.gateway.calls.routing import Ways
 from freehold.gateway.calls.trying import Trial
+from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.connections import Drivers
 from freehold.gateway.data_keys import any_key
 from freehold.gateway.edge import Edge
@@ -44,12 +46,13 @@ from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
-from freehold.gateway.listening import alone, listen
+from freehold.gateway.listening import alone, listen, listen_outside
 from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
+from freehold.gateway.money.prices import Prices
+from freehold.gateway.money.pricing import Listed
 from freehold.gateway.money_socket import Money
 from freehold.gateway.placing import SecondPlace
-from freehold.gateway.prices import Prices
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
@@ -65,20 +68,23 @@ log = logging.getLogger(__name__)
 MIGRATIONS: Final = Path(mending.__file__).parent / "migrations"
 SWEEP_SECONDS: Final = 300.0
 PLACE_SECONDS: Final = 60.0
+USED_SECONDS: Final = 60.0
 AGAIN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A gateway put together: its store and what answers on its two sockets."""
+    """A gateway put together: its store, and what answers where."""
 
     keep: Keep
     place: SecondPlace
     flights: Flights
     rotations: Rotations
     boxes: Boxes
+    callers: KeyCallers
     web: Edge
     worker: Edge
+    outside: Door
 
 
 def open_store(settings: Settings, clock: Clock) -> Keep:
@@ -126,11 +132,6 @@ def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
     return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, clock, groups=claim, trust=trust)
 
 
-def _no_models(_whom: Whom, _models: frozenset[str]) -> App:
-    """Return what answers programs in sandboxes while nothing makes calls for them."""
-    return Edge({})
-
-
 def sandbox_users(settings: Settings) -> int | None:
     """Return the number from which on sandboxes are users of their own; none: they are ours."""
     apart = settings.gateway_worker_group >= 0 or os.geteuid() == 0
@@ -141,9 +142,9 @@ def sandbox_users(settings: Settings) -> int | None:
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
     keep = open_store(settings, clock)
-    openai, webhook = OpenAiModels(clock), Webhook(clock)
+    upstream, webhook = Upstream(), Webhook(clock)
     drivers = Drivers(
-        models=MappingProxyType({"openai": openai, "rehearsal": RehearsalModel(clock)}),
+        models=model_drivers(upstream, clock),
         connectors=MappingProxyType(
             {
                 "smtp": Smtp(settings.smtp_url, settings.mail_from, clock, prints=settings.on_loopback),
@@ -151,9 +152,12 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             }
         ),
     )
-    flights, prices = Flights(), Prices()
-    models = Models(keep, drivers, flights, prices, rehearsal=settings.rehearsal, seconds=settings.model_timeout)
-    effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours)
+    flights, books = Flights(), Books(keep)
+    prices = Prices(lists=Listed(settings.data / "gateway"), now=clock.now)
+    ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
+    engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
+    models, callers = Models(keep, engine, flights, seconds=settings.model_timeout), KeyCallers(keep)
+    effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours, extended=books.forget)
     found = keep.written(lambda tx: mending.recover(tx, keep))
     if found:
         log.warning("%d calls were under way when the gateway stopped; what came of them is unknown.", found)
@@ -165,25 +169,35 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         keep,
         drivers,
         effects,
-        prices,
         verify,
+        ways=ways,
         place=place,
-        switches=Switches(keep, flights),
+        switches=Switches(keep, flights, books.forget),
         sign_on=sign_on,
-        money=Money(keep, drivers, Books(keep), Trial(keep, drivers), rehearsal=settings.rehearsal),
+        money=Money(keep, drivers, books, Trial(keep, drivers).test, rehearsal=settings.rehearsal),
         rotations=rotations,
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),
     )
-    boxes = Boxes(keep, settings.data / "box", _no_models, uid_base=sandbox_users(settings))
+    boxes = Boxes(keep, settings.data / "box", lambda caller: Door(engine, caller), uid_base=sandbox_users(settings))
     try:
-        worker = worker_edge(keep, models, effects, boxes)
-        yield Gateway(keep=keep, place=place, flights=flights, rotations=rotations, boxes=boxes, web=web, worker=worker)
+        yield Gateway(
+            keep=keep,
+            place=place,
+            flights=flights,
+            rotations=rotations,
+            boxes=boxes,
+            callers=callers,
+            web=web,
+            worker=worker_edge(keep, models, effects, boxes),
+            outside=Door(engine, callers.caller),
+        )
     finally:
         await boxes.end()
         await rotations.end()
         await flights.drain()
-        await openai.close()
+        await engine.drain()
+        await upstream.close()
         await webhook.close()
         if provider is not None:
             await provider.close()
@@ -192,14 +206,17 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
 
 @asynccontextmanager
 async def listening(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
-    """Answer on both sockets while the block lasts."""
+    """Answer on both sockets while the block lasts, and at the address for outside clients if there is one."""
     run = settings.data / "run"
     places = (
         (run / "gateway-web.sock", settings.gateway_web_group, gateway.web),
         (run / "gateway-worker.sock", settings.gateway_worker_group, gateway.worker),
     )
     listeners = [listen(path, group) for path, group, _ in places]
-    servers = [_server(edge) for _, _, edge in places]
+    servers: list[Server] = [_server(edge) for _, _, edge in places]
+    if settings.gateway_address:
+        listeners.append(listen_outside(settings.gateway_address))
+        servers.append(_server(gateway.outside))
     # Whoever connects from here on waits in a listener's queue until its server is up.
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
@@ -241,9 +258,9 @@ def main(settings: Settings) -> None:
         run_process(settings, serve(settings))
 
 
-def _server(edge: Edge) -> Server:
+def _server(app: Edge | Door) -> Server:
     config = uvicorn.Config(
-        edge,
+        app,
         http="httptools",
         ws="none",
         lifespan="off",
@@ -262,6 +279,7 @@ def _duties(gateway: Gateway, clock: Clock) -> list[Coroutine[Any, Any, None]]:
     return [
         _often("Sweeping", SWEEP_SECONDS, lambda: keep.write(lambda tx: mending.sweep(tx, keep)), clock),
         _often("Sweeping the folders of sandboxes", SWEEP_SECONDS, lambda: keep.aside(gateway.boxes.sweep), clock),
+        _often("Writing down which model keys were used", USED_SECONDS, gateway.callers.write_down, clock),
         _often("Sealing the record", SEAL_SECONDS, keep.seal_new, clock),
         _often("Writing signed heads to the second place", PLACE_SECONDS, gateway.place.catch_up, clock),
     ]

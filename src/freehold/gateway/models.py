@@ -1,5 +1,5 @@
 """
-Model calls: found their way, written down, made once, metered.
+A worker's model calls: effects like any other, so that a repeat is told what was answered the first time.
 
 A call that broke off is *unknown* and may be tried again under its key, as a second attempt with a usage row of
 its own: a model call costs money but changes nothing. A provider that said no is remembered as such.
@@ -9,40 +9,42 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Final, final
 
 import msgspec
 from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import EffectState, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable, from_problem
-from freehold.core.money import UsageKind, UsageState
 from freehold.failpoints import reach
-from freehold.gateway import ledger, metering, secrets, switches, versions
-from freehold.gateway.connections import Drivers
+from freehold.gateway import ledger, versions
+from freehold.gateway.calls.collecting import Collected
+from freehold.gateway.calls.engine import Engine
+from freehold.gateway.calls.passage import Passage
+from freehold.gateway.calls.ports import Api, Asked, Caller, Whom
+from freehold.gateway.calls.sse import Events
+from freehold.gateway.choosing import chosen
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import CHAT, Intent
-from freehold.gateway.ports import Credential, ModelCall, ModelReply, NotSent
-from freehold.gateway.prices import Price, Prices
+from freehold.gateway.ports import ModelReply
 from freehold.gateway.requests import ChatRequest
 from freehold.gateway.scrubbing import Scrubbed, scrubbed
-from freehold.gateway.steps import Step, next_step
-from freehold.gateway.versions import Route
+from freehold.gateway.steps import Standing, Step, next_step
 
 log = logging.getLogger(__name__)
+
+RUN: Final = "x-freehold-run"
+"""Tells a model that is built in for whom it answers; it goes to no provider."""
 
 
 @final
 class Models:
-    """The way to every model."""
+    """The way of a worker to every model."""
 
-    def __init__(
-        self, keep: Keep, drivers: Drivers, flights: Flights, prices: Prices, *, rehearsal: bool, seconds: float
-    ) -> None:
-        """Call through `drivers`; `rehearsal` allows the built-in model, `seconds` is the longest a call may take."""
-        self._keep, self._drivers, self._flights, self._prices = keep, drivers, flights, prices
-        self._rehearsal, self._seconds = rehearsal, seconds
+    def __init__(self, keep: Keep, engine: Engine, flights: Flights, *, seconds: float) -> None:
+        """Call through `engine`; `seconds` is the longest a call may take."""
+        self._keep, self._engine, self._flights, self._seconds = keep, engine, flights, seconds
 
     async def chat(self, request: ChatRequest, listener: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Return the reply to a request, from the model or, if it was answered before, from the book."""
@@ -76,110 +78,179 @@ class Models:
         return dict(answer)
 
     async def _fly(self, intent: Intent, request: ChatRequest, flight: Flight) -> dict[str, Any]:
-        route, credential = await self._keep.read(lambda tx: self._way(tx, request))
-        price = self._prices.known(route.connected.kind, route.connected.config, route.model)
-        if price is None:
-            price = await asyncio.to_thread(
-                self._prices.look_up, route.connected.config, route.model, at=self._keep.now()
+        standing, model = await self._keep.read(lambda tx: self._standing(tx, intent, request))
+        if next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=self._keep.now()) is not Step.OPEN:
+            await self._keep.write(
+                lambda tx: ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
             )
-        opened, stored = await self._keep.write(lambda tx: self._open(tx, intent, route, price))
-        if opened is None:
-            return _told(stored, flight)
-        reach("gateway", "intent")
-        told = Scrubbed(credential, flight.say)
-        call = ModelCall(
-            model=route.model,
-            body=request.body,
-            config=route.connected.config,
-            credential=credential,
-            run=request.run,
-            sent=lambda: reach("gateway", "sent"),
-            on_text=told.say,
-        )
+            return _told(standing, flight)
+        book = _Book(self._keep, intent)
         try:
             async with asyncio.timeout(self._seconds):
-                reply = scrubbed(await self._drivers.models[route.connected.kind].chat(call), credential)
-        except Exception as error:
-            broke = _translated(error)
-            await self._keep.write(lambda tx: self._broke(tx, intent, opened, broke))
+                passage = await self._engine.call(Caller(whom=_whom(request)), _asked(request, model), book)
+        except _Known as known:
+            return _told(known.standing, flight)
+        except (FreeholdError, TimeoutError) as error:
+            broke = book.broke(error)
+            if book.opened:
+                await self._keep.write(book.over)
             raise broke from error
-        told.finish()
+        try:
+            async with asyncio.timeout(self._seconds):
+                reply = await _collected(passage, flight)
+        except (FreeholdError, TimeoutError) as error:
+            await passage.leave()
+            broke = book.broke(error)
+            await self._engine.close(passage, book)
+            raise broke from error
         reach("gateway", "answered")
-        answer = _answer(reply, price)
-        await self._keep.write(lambda tx: self._close(tx, intent, opened, reply, answer))
+        answer = book.answered(reply, passage)
+        await self._engine.close(passage, book)
         reach("gateway", "stored")
         return answer
 
-    def _way(self, tx: Tx, request: ChatRequest) -> tuple[Route, Credential]:
+    def _standing(self, tx: Tx, intent: Intent, request: ChatRequest) -> tuple[Standing | None, str]:
         grants = versions.granted(tx, tenant=request.tenant, agent=request.agent, version=request.version)
-        if grants.model != request.model:
-            raise Denied(
-                "This version was granted another model.", code="model_not_granted", remedy="Make a version with it."
-            )
-        route = versions.route(tx, self._drivers, tenant=request.tenant, model=request.model, rehearsal=self._rehearsal)
-        return route, secrets.opened(tx, self._keep, tenant=route.connected.owner, name=route.connected.secret)
+        model = chosen(tx, grants, request.model)
+        return ledger.look(tx, self._keep, tenant=intent.tenant, key=intent.key), model
 
-    def _open(self, tx: Tx, intent: Intent, route: Route, price: Price) -> tuple[str | None, dict[str, Any]]:
+
+@final
+class _Book:
+    """The effect that a worker's call is, written in the transactions of its rows."""
+
+    def __init__(self, keep: Keep, intent: Intent) -> None:
+        self._keep, self._intent = keep, intent
+        self.opened = False
+        self._answer: dict[str, Any] | None = None
+        self._error: FreeholdError | None = None
+
+    def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
+        """Write the intent down with the first attempt; raise `_Known` where it was answered before."""
+        keep, intent = self._keep, self._intent
+        if self.opened:
+            self._note(tx, "model.call", usage_id, detail)
+            return
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
-        standing = ledger.look(tx, self._keep, tenant=intent.tenant, key=intent.key)
-        step = next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=self._keep.now())
-        if step is not Step.OPEN:
-            return None, (standing.outcome if standing else None) or {}
-        switches.require_effects(tx, intent.tenant)
+        standing = ledger.look(tx, keep, tenant=intent.tenant, key=intent.key)
+        if next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=keep.now()) is not Step.OPEN:
+            raise _Known(standing)
+        first, about = standing is None, detail | {"usage": usage_id}
         ledger.write(
-            tx, self._keep, intent, state=EffectState.OPEN, first=standing is None, verdict=Verdict.ALLOW, again=True
+            tx, keep, intent, state=EffectState.OPEN, first=first, verdict=Verdict.ALLOW, again=True, more=about
         )
-        kind, provider = UsageKind.MODEL, route.connected.name
-        opened = metering.begin(tx, self._keep, intent, kind=kind, model=route.model, provider=provider, price=price.id)
-        return opened, {}
+        self.opened = True
 
-    def _close(self, tx: Tx, intent: Intent, opened: str, reply: ModelReply, answer: dict[str, Any]) -> None:
-        counts = {
-            "tokens_in": reply.usage_in,
-            "tokens_out": reply.usage_out,
-            "cost_nano": answer["cost_nano"],
-            "estimated": reply.estimated,
-        }
-        metering.end(tx, self._keep, tenant=intent.tenant, usage_id=opened, state=UsageState.CLOSED, **counts)
-        self._done(tx, intent, EffectState.DONE, {"reply": answer}, counts)
+    def closing(self, tx: Tx, passage: Passage, detail: dict[str, Any]) -> None:
+        """Write down what an attempt came to, and with the last one what became of the effect."""
+        about = detail | {"usage": passage.usage_id}
+        if self._answer is not None:
+            self._close(tx, EffectState.DONE, {"reply": self._answer}, about)
+        elif self._error is not None:
+            self.over(tx, about)
+        else:
+            self._note(tx, "model.done", passage.usage_id, detail)
 
-    def _broke(self, tx: Tx, intent: Intent, opened: str, error: FreeholdError) -> None:
-        unsure = isinstance(error, Unavailable) and not isinstance(error, NotSent) and error.code != "provider_busy"
-        state = UsageState.UNSETTLED if unsure else UsageState.CLOSED
-        metering.end(tx, self._keep, tenant=intent.tenant, usage_id=opened, state=state)
+    def over(self, tx: Tx, about: dict[str, Any] | None = None) -> None:
+        """Write down that the effect came to nothing."""
+        error = self._error or FreeholdError("The call to the model broke on our side.")
         told = {"code": error.code, "message": error.message, "remedy": error.remedy, "status": str(error.status)}
         became = EffectState.FAILED if isinstance(error, Invalid | Denied) else EffectState.UNKNOWN
-        self._done(tx, intent, became, {"error": told}, {"code": error.code})
+        self._close(tx, became, {"error": told}, (about or {}) | {"code": error.code})
 
-    def _done(
-        self, tx: Tx, intent: Intent, state: EffectState, outcome: dict[str, Any], detail: dict[str, Any]
-    ) -> None:
-        ledger.close(
-            tx,
-            self._keep,
-            tenant=intent.tenant,
-            key=intent.key,
-            state=state,
-            outcome=outcome,
-            actor=intent.actor,
-            detail=detail,
+    def broke(self, error: Exception) -> FreeholdError:
+        """Take note of the error that ended the effect, and return it as it is told."""
+        self._error = error if isinstance(error, FreeholdError) else _late()
+        return self._error
+
+    def answered(self, reply: ModelReply, passage: Passage) -> dict[str, Any]:
+        """Take note of the reply, and return it as it is told."""
+        charged = passage.settled.charge_nano if passage.settled else 0
+        self._answer = {
+            "text": reply.text,
+            "calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in reply.calls],
+            "finish": reply.finish,
+            "usage_in": reply.usage_in,
+            "usage_out": reply.usage_out,
+            "cost_nano": charged,
+            "model": reply.model,
+        }
+        return self._answer
+
+    def _close(self, tx: Tx, state: EffectState, outcome: dict[str, Any], detail: dict[str, Any]) -> None:
+        tenant, key, actor = self._intent.tenant, self._intent.key, self._intent.actor
+        ledger.close(tx, self._keep, tenant=tenant, key=key, state=state, outcome=outcome, actor=actor, detail=detail)
+
+    def _note(self, tx: Tx, action: str, subject: str, detail: dict[str, Any]) -> None:
+        intent = self._intent
+        self._keep.note(
+            tx, intent.tenant, actor=intent.actor, action=action, subject=subject, detail=detail, run=intent.run
         )
 
 
-def _answer(reply: ModelReply, price: Price) -> dict[str, Any]:
-    return {
-        "text": reply.text,
-        "calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in reply.calls],
-        "finish": reply.finish,
-        "usage_in": reply.usage_in,
-        "usage_out": reply.usage_out,
-        "cost_nano": price.cost(reply.usage_in, reply.usage_out),
-        "model": reply.model,
-    }
+class _Known(Exception):
+    """The call was answered while this one waited for its money."""
+
+    def __init__(self, standing: Standing | None) -> None:
+        super().__init__("answered before")
+        self.standing = standing
 
 
-def _told(stored: dict[str, Any], flight: Flight) -> dict[str, Any]:
+def _whom(request: ChatRequest) -> Whom:
+    return Whom(
+        tenant=request.tenant,
+        agent=request.agent,
+        version=request.version,
+        run=request.run,
+        attended=request.attended,
+        trace=request.trace,
+    )
+
+
+def _asked(request: ChatRequest, model: str) -> Asked:
+    """Return the request as a client of OpenAI's would send it, streamed, so that text can go on as it comes."""
+    body = request.body | {"model": model, "stream": True, "stream_options": {"include_usage": True}}
+    most = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
+    return Asked(
+        api=Api.CHAT,
+        model=model,
+        body=msgspec.json.encode(body),
+        stream=True,
+        max_output=most if isinstance(most, int) else None,
+        usage_wanted=True,
+        headers={RUN: request.run},
+    )
+
+
+async def _collected(passage: Passage, flight: Flight) -> ModelReply:
+    """Return the whole reply; what it says goes on as it comes, without the credential."""
+    credential = passage.way.credential
+    told = Scrubbed(credential, flight.say)
+    collected, events = Collected(say=told.say), Events()
+    async for piece in passage.pieces():
+        for event in events.feed(piece):
+            if event.data and passage.error is None:
+                collected.take(event.data)
+    if passage.error is not None:
+        raise passage.error
+    calls = collected.calls()
+    told.finish()
+    units = passage.settled.units if passage.settled else None
+    reply = ModelReply(
+        text=collected.text,
+        calls=calls,
+        finish=collected.finish or "stop",
+        usage_in=units.input if units else 0,
+        usage_out=units.output if units else 0,
+        estimated=passage.settled.estimated if passage.settled else True,
+        model=collected.model or passage.way.model,
+    )
+    return scrubbed(reply, credential)
+
+
+def _told(standing: Standing | None, flight: Flight) -> dict[str, Any]:
     """Return the stored answer again, its text as one piece, or raise the stored error."""
+    stored = (standing.outcome if standing else None) or {}
     if "reply" in stored:
         answer = dict(stored["reply"])
         if answer["text"]:
@@ -190,14 +261,9 @@ def _told(stored: dict[str, Any], flight: Flight) -> dict[str, Any]:
     raise from_problem(int(problem.get("status", 422)), shown)
 
 
-def _translated(error: Exception) -> FreeholdError:
-    if isinstance(error, TimeoutError):
-        return Unavailable(
-            "The model's provider took too long.",
-            code="provider_timeout",
-            remedy="Try again, or raise FREEHOLD_MODEL_TIMEOUT.",
-        )
-    if isinstance(error, FreeholdError):
-        return error
-    log.error("A model driver broke.", exc_info=error)
-    return FreeholdError("The call to the model broke on our side.", remedy="See the gateway's log.")
+def _late() -> FreeholdError:
+    return Unavailable(
+        "The model's provider took too long.",
+        code="provider_timeout",
+        remedy="Try again, or raise FREEHOLD_MODEL_TIMEOUT.",
+    )

@@ -1,7 +1,6 @@
 """Published versions: what each immutable version was granted, and which model it may call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection as Tx
@@ -11,41 +10,26 @@ from freehold.audit.canonical import fingerprint
 from freehold.core.effects import SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, Invalid
 from freehold.gateway import connections, secrets
-from freehold.gateway.connections import REHEARSAL, Connected, Drivers
+from freehold.gateway.calls.routing import routes
+from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.grants import Grants, target
 from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import versions
 
-_KNOBS: Final = "?"
 _PUBLISHED: Final = select(versions).where(
     versions.c.tenant == bindparam("of_tenant"), versions.c.version == bindparam("of_version")
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Where calls to a model go."""
-
-    connected: Connected
-    model: str
-    """As the provider calls it."""
-
-
-def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: bool, by: str) -> Route:
+def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: bool, by: str) -> None:
     """
-    Write down what a version may do, and return where its model calls go.
+    Write down what a version may do.
 
     Raises `Invalid` if the model or a tool does not exist for the tenant, or the model's secret is missing. Publishing
     the same again changes nothing; a version that would say something else is a `Conflict`: versions never change.
     """
-    found = route(tx, drivers, tenant=grants.tenant, model=grants.model, rehearsal=rehearsal)
-    secret = found.connected.secret
-    if secret is not None and not secrets.exists(tx, tenant=found.connected.owner, name=secret):
-        raise Invalid(
-            f"The connection {found.connected.name!r} uses a secret {secret!r} that is not there.",
-            code="missing_secret",
-            remedy=f"Set it with: freehold secret set {secret}",
-        )
+    for route in routes(tx, drivers, tenant=grants.tenant, model=grants.model, rehearsal=rehearsal):
+        _openable(tx, route.connected)
     for tool in grants.tools:
         _known(tx, drivers, tenant=grants.tenant, tool=tool)
     known = _stored(tx, grants.tenant, grants.version)
@@ -55,7 +39,6 @@ def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: 
         )
     if known is None:
         _write(tx, keep, grants, by=by)
-    return found
 
 
 def granted(tx: Tx, *, tenant: str, agent: str, version: str) -> Grants:
@@ -70,40 +53,14 @@ def granted(tx: Tx, *, tenant: str, agent: str, version: str) -> Grants:
     return found
 
 
-def route(tx: Tx, drivers: Drivers, *, tenant: str, model: str, rehearsal: bool) -> Route:
-    """Return where calls to `model` go: `CONNECTION/MODEL`, a bare name for the only connection, or the rehearsal."""
-    if model.partition(_KNOBS)[0] == REHEARSAL:
-        return _rehearsal(tx, drivers, model, allowed=rehearsal)
-    name, slash, rest = model.partition("/")
-    connected = connections.find(tx, drivers, tenant=tenant, name=name) if slash else _only(tx, drivers, tenant)
-    asked = rest if slash else model
-    if connected is None or connected.kind not in drivers.models or connected.name == REHEARSAL or not asked:
+def _openable(tx: Tx, connected: Connected) -> None:
+    secret = connected.secret
+    if secret is not None and not secrets.exists(tx, tenant=connected.owner, name=secret):
         raise Invalid(
-            f"There is no model {model[:80]!r}.",
-            code="unknown_model",
-            remedy="Write CONNECTION/MODEL, with a connection made by: "
-            "freehold connection create openai NAME --base-url URL",
+            f"The connection {connected.name!r} uses a secret {secret!r} that is not there.",
+            code="missing_secret",
+            remedy=f"Set it with: freehold secret set {secret}",
         )
-    found = Route(connected=connected, model=asked)
-    drivers.models[found.connected.kind].check(found.model)
-    return found
-
-
-def _rehearsal(tx: Tx, drivers: Drivers, model: str, *, allowed: bool) -> Route:
-    connected = connections.find(tx, drivers, tenant=None, name=REHEARSAL)
-    if connected is None or not allowed:
-        raise Invalid(
-            "The rehearsal model is for demonstrations and tests, and is switched off here.",
-            code="unknown_model",
-            remedy="Use CONNECTION/MODEL, or start the platform with FREEHOLD_REHEARSAL=1.",
-        )
-    drivers.models[connected.kind].check(model)
-    return Route(connected=connected, model=model)
-
-
-def _only(tx: Tx, drivers: Drivers, tenant: str) -> Connected | None:
-    visible = connections.of_models(tx, drivers, tenant=tenant)
-    return visible[0] if len(visible) == 1 else None
 
 
 def _known(tx: Tx, drivers: Drivers, *, tenant: str, tool: str) -> None:

@@ -1,8 +1,7 @@
 """What web may ask: secrets, connections, grants, decisions, usage, the record. It calls no model and no tool."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, final
+from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
 
@@ -10,8 +9,9 @@ from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
 from freehold.gateway import connections, deciding, secrets, versions
 from freehold.gateway import requests as asked
+from freehold.gateway.calls.routing import Ways
 from freehold.gateway.connections import Drivers
-from freehold.gateway.edge import Edge, route
+from freehold.gateway.edge import Answer, Edge, Say, route
 from freehold.gateway.effects import Effects
 from freehold.gateway.grants import Grants
 from freehold.gateway.identity import SignOn
@@ -20,12 +20,15 @@ from freehold.gateway.money_socket import Money
 from freehold.gateway.packages import loaded
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
-from freehold.gateway.prices import Prices
 from freehold.gateway.record_socket import record_routes
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.seeking import SeekRequest, seek
 from freehold.gateway.switch_socket import Switches
 
+CHANGING: Final = frozenset(
+    {"secrets/set", "secrets/delete", "connections/create", "connections/delete", "tenants/erase"}
+)
+"""What changes how calls find their way: whatever was remembered about that is void afterwards."""
 VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 """Raises `Denied` unless a webhook (headers and body) is signed with the secret, and fresh."""
 
@@ -34,8 +37,8 @@ VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 class _Web:
     """Answers of the web socket, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, prices: Prices, *, rehearsal: bool, mails: bool) -> None:
-        self._keep, self._drivers, self._prices, self._rehearsal = keep, drivers, prices, rehearsal
+    def __init__(self, keep: Keep, drivers: Drivers, ways: Ways, *, rehearsal: bool, mails: bool) -> None:
+        self._keep, self._drivers, self._ways, self._rehearsal = keep, drivers, ways, rehearsal
         self._mails = mails
 
     async def set_secret(self, request: asked.SecretRequest) -> None:
@@ -78,14 +81,12 @@ class _Web:
             model=request.model,
             tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
         )
-        found = await self._keep.write(
+        await self._keep.write(
             lambda tx: versions.publish(
                 tx, self._keep, self._drivers, grants=grants, rehearsal=self._rehearsal, by=request.by
             )
         )
-        config = found.connected.config
-        if self._prices.known(found.connected.kind, config, found.model) is None:
-            await asyncio.to_thread(self._prices.look_up, config, found.model, at=self._keep.now())
+        await self._ways.find(request.tenant, request.model)  # so that the first call need not look anything up
 
     async def seek(self, request: SeekRequest) -> dict[str, Any]:
         return await self._keep.write(lambda tx: seek(tx, self._keep, request))
@@ -102,9 +103,9 @@ def web_edge(
     keep: Keep,
     drivers: Drivers,
     effects: Effects,
-    prices: Prices,
     verify_webhook: VerifyWebhook,
     *,
+    ways: Ways,
     place: SecondPlace,
     switches: Switches,
     sign_on: SignOn,
@@ -114,7 +115,7 @@ def web_edge(
     mails: bool = False,
 ) -> Edge:
     """Return the edge of web's socket; `mails` is whether there is a server that mail goes through."""
-    web = _Web(keep, drivers, prices, rehearsal=rehearsal, mails=mails)
+    web = _Web(keep, drivers, ways, rehearsal=rehearsal, mails=mails)
 
     async def verified(request: asked.WebhookRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.secret}
@@ -141,11 +142,22 @@ def web_edge(
         "packages": route(asked.Nothing, web.packages),
         "health": route(asked.Nothing, web.health),
     }
+    routes |= record_routes(keep, place) | sign_on.routes() | rotations.routes() | switches.routes() | money.routes()
     return Edge(
-        routes | record_routes(keep, place) | sign_on.routes() | rotations.routes() | switches.routes() | money.routes(),
+        {name: _changing(keep, answer) if name in CHANGING else answer for name, answer in routes.items()},
         effects=frozenset({"mail"}),
         asks=True,
     )
+
+
+def _changing(keep: Keep, answer: Answer) -> Answer:
+    async def changing(body: bytes, say: Say | None) -> Any:
+        try:
+            return await answer(body, say)
+        finally:
+            keep.changed()
+
+    return changing
 
 
 def _read(keep: Keep, do: Callable[[Tx, Any], Any]) -> Callable[[Any], Awaitable[Any]]:

@@ -69,11 +69,9 @@ _head: Final = msgspec.json.Decoder(_Head)
 class Door:
     """Answers model calls of one caller, or of whoever shows a key."""
 
-    def __init__(
-        self, engine: Engine, who: Caller | Known, *, models: Callable[[Caller], Awaitable[list[str]]]
-    ) -> None:
-        """Let in `who`, or whom `who` knows by the key; `models` lists what a caller may name."""
-        self._engine, self._who, self._models = engine, who, models
+    def __init__(self, engine: Engine, who: Caller | Known) -> None:
+        """Let in `who`, or whom `who` knows by the key that is shown."""
+        self._engine, self._who = engine, who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

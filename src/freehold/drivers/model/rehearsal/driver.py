@@ -3,28 +3,38 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, final
 
+import msgspec
 from typing_extensions import override
 
 from freehold.core.clock import Clock
-from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.errors import Invalid
 from freehold.drivers.model.rehearsal.knobs import NAME, Knobs, knobs
 from freehold.drivers.model.rehearsal.phrases import Wish, plan
+from freehold.drivers.model.rehearsal.spelling import Said, asked_only, event, failure, last_events, once, others, spelt
 from freehold.drivers.model.rehearsal.talk import answer, report, text_of
-from freehold.gateway.ports import Call, ModelCall, ModelDriver, ModelReply
+from freehold.gateway.calls import chat_reading
+from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent
+from freehold.gateway.calls.readings import Whole
+from freehold.gateway.ports import Call, Credential
 
 REMEMBERED: Final = 10_000
 """Runs whose failures are counted; the oldest are forgotten."""
 BYTES_PER_TOKEN: Final = 4
+RUN: Final = "x-freehold-run"
+"""Tells for which run it answers."""
 
 
 @final
 class RehearsalModel(ModelDriver):
-    """Stands in for a model, the same way every time."""
+    """Stands in for a model, the same way every time; what it says travels as a chat completion and nowhere else."""
 
     kind = NAME
+    native = frozenset({Api.CHAT, Api.EMBEDDINGS, Api.MODELS})
+    adapted: frozenset[Api] = frozenset()
 
     def __init__(self, clock: Clock) -> None:
         """Wait by `clock`."""
@@ -40,24 +50,42 @@ class RehearsalModel(ModelDriver):
         knobs(model)
 
     @override
-    async def chat(self, call: ModelCall) -> ModelReply:
-        turned = knobs(call.model)
-        call.sent()
-        if turned.fail and self._fails(call.run, turned):
+    def request(
+        self, asked: Asked, *, model: str, config: Mapping[str, Any], credential: Credential, limit: int | None = None
+    ) -> Sent:
+        if asked.api not in self.native:
+            raise Invalid(
+                "The rehearsal model only talks.", code="not_supported", remedy="Connect a provider that can do that."
+            )
+        headers = {RUN: asked.headers.get(RUN, ""), "model": model, "api": asked.api}
+        return Sent(method="POST", url=NAME, headers=headers, body=asked.body, stream=asked.stream)
+
+    @override
+    def reading(self, asked: Asked, answer: Answer) -> Reading:
+        if asked.api is Api.CHAT:
+            return chat_reading.reading(asked, answer)
+        return Whole(chat_reading.whole_units, needs="data")
+
+    @override
+    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
+        on_sent()
+        turned = knobs(sent.headers["model"])
+        if turned.fail and self._fails(sent.headers[RUN], turned):
             await self._clock.sleep(turned.delay)
-            raise _failure(turned.fail)
-        text, calls = _reply(call.body)
-        await self._say(call, text, turned)
-        usage = turned.usage or (_tokens(call.body), _tokens([text, [call.arguments for call in calls]]))
-        return ModelReply(
-            text=text,
-            calls=calls,
-            finish="tool_calls" if calls else "stop",
-            usage_in=usage[0],
-            usage_out=usage[1],
-            estimated=False,
-            model=NAME,
+            return failure(turned.fail)
+        body = _decoded(sent.body)
+        if sent.headers["api"] != Api.CHAT:
+            return Answer(status=200, headers={"content-type": "application/json"}, chunks=once(others(sent, body)))
+        said = Said(*_reply(body), usage_in=0, usage_out=0)
+        usage = turned.usage or (
+            _tokens(asked_only(body)),
+            _tokens([said.text, [call.arguments for call in said.calls]]),
         )
+        said = replace(said, usage_in=usage[0], usage_out=usage[1])
+        if not sent.stream:
+            await self._clock.sleep(turned.delay)
+            return Answer(status=200, headers={"content-type": "application/json"}, chunks=once(spelt(said)))
+        return Answer(status=200, headers={"content-type": "text/event-stream"}, chunks=self._said(said, turned))
 
     def _fails(self, run: str, turned: Knobs) -> bool:
         failed = self._failed.pop(run, 0)
@@ -66,16 +94,17 @@ class RehearsalModel(ModelDriver):
             self._failed.popitem(last=False)
         return not turned.times or failed < turned.times
 
-    async def _say(self, call: ModelCall, text: str, turned: Knobs) -> None:
-        size = max(1, -(-len(text) // turned.pieces))
-        pieces = [text[at : at + size] for at in range(0, len(text), size)] or [""]
+    async def _said(self, said: Said, turned: Knobs) -> AsyncIterator[bytes]:
+        size = max(1, -(-len(said.text) // turned.pieces))
+        pieces = [said.text[at : at + size] for at in range(0, len(said.text), size)] or [""]
         for piece in pieces:
             if turned.delay:
                 await self._clock.sleep(turned.delay / len(pieces))
             elif len(pieces) > 1:
                 await self._clock.sleep(0)
             if piece:
-                call.on_text(piece)
+                yield event({"content": piece})
+        yield last_events(said)
 
 
 def _reply(body: Mapping[str, Any]) -> tuple[str, tuple[Call, ...]]:
@@ -122,20 +151,14 @@ def _results(since: list[dict[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise Invalid("The request is no JSON.", code="bad_request", remedy="Send a chat completion.") from error
+    return told if isinstance(told, dict) else {}
+
+
 def _tokens(value: object) -> int:
     """Count tokens in a way that is always the same: a quarter of the bytes, rounded up."""
     return -(-len(json.dumps(value, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")) // BYTES_PER_TOKEN)
-
-
-def _failure(fail: str) -> FreeholdError:  # noqa: PLR0911 - one per kind of failure
-    said = f"The rehearsal model was told to fail ({fail})."
-    if fail in {"timeout", "cut", "malformed"}:
-        return Unavailable(said, code=f"provider_{fail}", after=1.0)
-    status = int(fail)
-    if status == 429:  # noqa: PLR2004
-        return Unavailable(said, code="provider_busy", after=1.0)
-    if status in {401, 403}:
-        return Denied(said, code="provider_refused", remedy="Take the knob out of the model's name.")
-    if status >= 500:  # noqa: PLR2004
-        return Unavailable(said, code="provider_unavailable", after=1.0)
-    return Invalid(said, code="provider_rejected", remedy="Take the knob out of the model's name.")
