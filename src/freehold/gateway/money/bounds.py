@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, final
 
+import msgspec
+
 from freehold.gateway.asked import Api, Asked, Units
 from freehold.gateway.money.prices import Price
 
@@ -43,13 +45,19 @@ SPOKEN_TOKENS: Final = 4
 
 _FREE: Final = frozenset({Api.COUNT_TOKENS, Api.MODELS})
 _TALK: Final = frozenset({Api.CHAT, Api.RESPONSES, Api.MESSAGES})
-_BLOB: Final = re.compile(rb'"(?:data:[\w./+-]{1,60};base64,)?[A-Za-z0-9+/=_-]{1024,}"')
-_PICTURE: Final = re.compile(rb'"(?:image_url|input_image|image|image_file)"\s*[:,}]')
+_BLOB: Final = 1_024
+"""Characters from which a text under `data` is worth looking at: pictures and sound are longer."""
+_PICTURE: Final = re.compile(rb'"type"\s*:\s*"(?:image_url|input_image|image)"')
+_PICTURE_DATA: Final = re.compile(rb'"image/[a-z]')
 _UNBOUNDED: Final = re.compile(
-    rb'"(?:previous_response_id|conversation|file_id|file_url|file_data|document|input_file|container|prompt_id)"\s*[:,}]'
+    rb'"type"\s*:\s*"(?:document|input_file|file|container_upload|item_reference)"|"(?:file_id|file_url)"\s*:\s*"'
 )
+_KEPT: Final = frozenset({"previous_response_id", "conversation", "prompt", "container"})
+"""Members at the top of a request that stand for something the provider has."""
+_ANY_KEPT: Final = re.compile(rb'"(?:previous_response_id|conversation|prompt|container)"\s*:')
 _BOUGHT: Final = re.compile(
-    rb'"type"\s*:\s*"(?:web_search|file_search|code_interpreter|computer|image_generation|web_fetch)'
+    rb'"type"\s*:\s*"(?:web_search|web_fetch|file_search|code_interpreter|code_execution|image_generation|mcp)'
+    rb'|"web_search_options"\s*:|"service_tier"\s*:\s*"(?:priority|scale)"'
 )
 
 
@@ -93,8 +101,9 @@ def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estim
     if asked.api in _TALK:
         output = ceiling if asked.max_output is None else asked.max_output
         tokens = _input(asked, price, ratio)
-        # A provider may write all of it to its cache without being asked, at whatever that costs.
-        dearest = tokens if price.written > price.input else 0
+        # A provider may write all of it to its cache, at whatever that costs; Anthropic's does so only if asked to.
+        writes = price.written > price.input and (asked.api is not Api.MESSAGES or b'"cache_control"' in asked.body)
+        dearest = tokens if writes else 0
         return Estimate(
             input=Units(input=tokens, written=dearest),
             output=output,
@@ -109,13 +118,38 @@ def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estim
 def _input(asked: Asked, price: Price, ratio: float) -> int:
     context = price.context or CONTEXT
     body = asked.body
-    if _UNBOUNDED.search(body):
+    if _UNBOUNDED.search(body) or (_ANY_KEPT.search(body) and _keeps(body)):
         return context
-    blobs = sum(found.end() - found.start() for found in _BLOB.finditer(body)) if len(body) > 1024 else 0  # noqa: PLR2004
+    blobs, sound = _blobs(body) if len(body) > _BLOB else (0, 0)
     pictures = len(_PICTURE.findall(body))
     each = SMALL_MODEL_IMAGE_TOKENS if "4o-mini" in asked.model else IMAGE_TOKENS
-    tokens = int((len(body) - blobs) / ratio) + OVERHEAD + pictures * each + blobs // SOUND_BASE64 * (not pictures)
+    tokens = int((len(body) - blobs) / ratio) + OVERHEAD + pictures * each + sound // SOUND_BASE64
     return min(tokens, context)
+
+
+def _keeps(body: bytes) -> bool:
+    """Tell whether a request goes on from what its provider keeps; tools may have arguments of the same names."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return any(bytes(members.get(name, b"null")) != b"null" for name in _KEPT)
+
+
+def _blobs(body: bytes) -> tuple[int, int]:
+    """Return how much of a body is pictures and sound in Base64, and how much of that is no picture."""
+    texts = body.split(b'"')
+    blobs = sound = 0
+    for place, text in enumerate(texts):
+        if len(text) >= _BLOB and (text.startswith(b"data:") or texts[place - 2] == b"data"):
+            blobs += len(text)
+            sound += 0 if text.startswith(b"data:image/") or _PICTURE_DATA.search(_before(texts, place)) else len(text)
+    return blobs, sound
+
+
+def _before(texts: list[bytes], place: int) -> bytes:
+    """Return the names and values just before a text, which say what it is."""
+    return b'"'.join(texts[max(0, place - 14) : place])
 
 
 def _other(asked: Asked, ratio: float) -> Units:
@@ -146,16 +180,17 @@ class Calibration:
         """Return how many bytes a token of `model` has at least."""
         family = _family(model)
         count = self._count.get(family, 0)
+        if not count:
+            return FIRST_RATIO
         if count < ENOUGH:
-            smallest = self._seen[family][0] if count else FIRST_RATIO
-            return max(LEAST_RATIO, min(FIRST_RATIO, smallest * SAFETY))
+            return max(LEAST_RATIO, min(FIRST_RATIO, self._seen[family][0] * SAFETY))
         lowest = self._seen[family]
         return max(LEAST_RATIO, lowest[min(count // 1_000, len(lowest) - 1)] * SAFETY)
 
     def learn(self, model: str, size: int, tokens: int) -> None:
         """Take note that a request of `size` bytes had `tokens`."""
-        if size < WORTH_LEARNING or tokens <= 0:
-            return
+        if size < WORTH_LEARNING or not 0 < tokens <= size:
+            return  # next to nothing, or most of it came from elsewhere (a picture at an address, a kept conversation)
         family = _family(model)
         if family not in self._seen and len(self._seen) >= FAMILIES:
             return
