@@ -7,7 +7,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import Verdict
 from freehold.core.errors import Invalid
-from freehold.gateway import connections, deciding, secrets, versions
+from freehold.gateway import connections, deciding, publishing, secrets
 from freehold.gateway import requests as asked
 from freehold.gateway.calls.routing import Ways
 from freehold.gateway.connections import Drivers
@@ -82,7 +82,7 @@ class _Web:
             tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
         )
         await self._keep.write(
-            lambda tx: versions.publish(
+            lambda tx: publishing.publish(
                 tx, self._keep, self._drivers, grants=grants, rehearsal=self._rehearsal, by=request.by
             )
         )

@@ -1,0 +1,56 @@
+"""Publishing a version: what it is granted must exist, and once it is written down it never changes."""
+
+from sqlalchemy import Connection as Tx
+
+from freehold.core.effects import SANDBOX
+from freehold.core.errors import Conflict, Invalid
+from freehold.gateway import connections, secrets
+from freehold.gateway.calls.routing import routes
+from freehold.gateway.connections import Connected, Drivers
+from freehold.gateway.grants import Grants, target
+from freehold.gateway.keeping import Keep
+from freehold.gateway.versions import stored, write
+
+
+def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: bool, by: str) -> None:
+    """
+    Write down what a version may do.
+
+    Raises `Invalid` if the model or a tool does not exist for the tenant, or the model's secret is missing. Publishing
+    the same again changes nothing; a version that would say something else is a `Conflict`: versions never change.
+    """
+    for route in routes(tx, drivers, tenant=grants.tenant, model=grants.model, rehearsal=rehearsal):
+        _openable(tx, route.connected)
+    for tool in grants.tools:
+        _known(tx, drivers, tenant=grants.tenant, tool=tool)
+    known = stored(tx, grants.tenant, grants.version)
+    if known is not None and known != grants:
+        raise Conflict(
+            "This version was published with other grants.", code="version_exists", remedy="Make a new version."
+        )
+    if known is None:
+        write(tx, keep, grants, by=by)
+
+
+def _openable(tx: Tx, connected: Connected) -> None:
+    secret = connected.secret
+    if secret is not None and not secrets.exists(tx, tenant=connected.owner, name=secret):
+        raise Invalid(
+            f"The connection {connected.name!r} uses a secret {secret!r} that is not there.",
+            code="missing_secret",
+            remedy=f"Set it with: freehold secret set {secret}",
+        )
+
+
+def _known(tx: Tx, drivers: Drivers, *, tenant: str, tool: str) -> None:
+    name, operation = target(tool)
+    if name == SANDBOX:
+        return
+    connected = connections.find(tx, drivers, tenant=tenant, name=name)
+    driver = drivers.connectors.get(connected.kind) if connected else None
+    if driver is None or operation not in driver.operations:
+        raise Invalid(
+            f"There is no tool {tool!r}.",
+            code="unknown_tool",
+            remedy="Create its connection first, or correct CONNECTION.OPERATION.",
+        )
