@@ -103,12 +103,29 @@ def test_other_wishes_about_a_stream_stay() -> None:
             {"max_tokens": 900, "max_completion_tokens": 9},
             {"max_tokens": 7, "max_completion_tokens": 7},
         ),
+        (Api.CHAT, "mistral", {"max_completion_tokens": 900}, {"max_tokens": 7}),
         (Api.RESPONSES, "openai", {"max_output_tokens": 900}, {"max_output_tokens": 7}),
         (Api.EMBEDDINGS, "openai", {}, {}),
     ],
 )
 def test_a_limit_replaces_the_callers(api: Api, kind: str, body: dict[str, Any], expected: dict[str, int]) -> None:
     told = json.loads(request(asked(api, HELLO | body), kind, limit=7).body)
+    assert {name: value for name, value in told.items() if name.startswith("max_")} == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        ("mistral", {"max_completion_tokens": 9}, {"max_tokens": 9}),
+        ("mistral", {"max_completion_tokens": 9, "max_tokens": 8}, {"max_completion_tokens": 9, "max_tokens": 8}),
+        ("openai", {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        ("openai", {"max_tokens": 9}, {"max_tokens": 9}),
+    ],
+)
+def test_a_limit_is_told_by_the_name_its_provider_knows(
+    kind: str, body: dict[str, int], expected: dict[str, int]
+) -> None:
+    told = json.loads(request(asked(Api.CHAT, HELLO | body), kind).body)
     assert {name: value for name, value in told.items() if name.startswith("max_")} == expected
 
 

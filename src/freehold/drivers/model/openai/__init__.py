@@ -1,1 +1,1 @@
-"""Providers that speak OpenAI chat completions: `driver` dials, `reading` puts together what comes back."""
+"""Providers that speak OpenAI's formats: `format` sends, `answers` reads what comes back."""

@@ -30,7 +30,8 @@ _PATHS: Final[Mapping[Api, str]] = MappingProxyType(
         Api.MODELS: "/models",
     }
 )
-_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+_NEWER: Final = "max_completion_tokens"
+_LIMITS: Final = (_NEWER, "max_tokens")
 
 
 @final
@@ -98,13 +99,17 @@ class OpenAi(ModelDriver):
 
     def _chat(self, asked: Asked, limit: int | None) -> dict[str, object]:
         asks = asked.stream and not asked.usage_wanted and self._preset.usage == "asked"
-        if not asks and limit is None:
+        newer = self._preset.limit != _NEWER and _NEWER.encode() in asked.body
+        if not asks and not newer and limit is None:
             return {}
         members = bodies.top(asked.body)
         changes: dict[str, object] = {}
         if asks:
             told = bodies.value(members.get("stream_options"))
             changes["stream_options"] = {**(told if isinstance(told, dict) else {}), "include_usage": True}
-        if limit is not None:
+        if newer and _NEWER in members and self._preset.limit not in members:
+            # A provider that does not know the newer name of a limit would answer without one.
+            changes |= {_NEWER: bodies.GONE, self._preset.limit: limit or bodies.value(members[_NEWER])}
+        elif limit is not None:
             changes |= dict.fromkeys([name for name in _LIMITS if name in members] or [self._preset.limit], limit)
         return changes
