@@ -14,11 +14,12 @@ from sqlalchemy import insert
 
 from freehold.app.gateway import open_store
 from freehold.core.effects import Verdict
-from freehold.core.errors import Conflict, Denied, FreeholdError, Invalid
+from freehold.core.errors import Conflict, Denied, Exhausted, FreeholdError, Invalid
 from freehold.core.money import Level
 from freehold.gateway import ledger
 from freehold.gateway.calls.boxes import OLD_SECONDS, Boxes
 from freehold.gateway.calls.ports import Caller
+from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import App, Receive, Scope, Send, refusing
 from freehold.gateway.grants import Grants, judge, target
 from freehold.gateway.keeping import Keep
@@ -268,6 +269,41 @@ async def test_a_folder_deeper_than_names_of_sockets_may_be_serves_too(keep: Kee
         with socket.socket(socket.AF_UNIX) as end:
             end.connect(f"/proc/self/fd/{here}/gateway.sock")
         os.close(here)
+
+
+async def test_requests_of_one_sandbox_take_only_so_much_memory_at_once() -> None:
+    everybody = Room(30)
+    mine, other = Room(20, within=everybody), Room(20, within=everybody)
+    go = asyncio.Event()
+
+    async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        await go.wait()
+
+    async def said(room: Room, *sizes: int) -> None:
+        events = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes]
+        events[-1]["more_body"] = False
+
+        async def receive() -> dict[str, Any]:
+            return events.pop(0)
+
+        async def send(_event: dict[str, Any]) -> None:
+            pass
+
+        await room.answer(read, {}, receive, send)
+
+    under_way = asyncio.create_task(said(mine, 10, 5))
+    await asyncio.sleep(0)
+    with pytest.raises(Exhausted, match="at once"):
+        await said(mine, 1, 5)
+    with pytest.raises(Exhausted):
+        await said(other, 16)
+    assert (mine.taken, other.taken, everybody.taken) == (15, 0, 15)
+    go.set()
+    await under_way
+    await said(mine, 20)
+    assert everybody.taken == 0
 
 
 async def test_the_tool_models_is_judged_like_every_other() -> None:

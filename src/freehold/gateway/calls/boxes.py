@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 
 from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.calls import speaking
+from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import App, Receive, Scope, Send, Serve, Speaker, refusing
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
@@ -31,6 +32,10 @@ SOCKET: Final = "gateway.sock"
 BACKLOG: Final = 128
 AT_ONCE: Final = 128
 """Connections of one sandbox at a time; more are told to come again."""
+BOX_BYTES: Final = 64 << 20
+"""Bytes of requests of one sandbox that may lie in our memory at once: as many as the largest request may have."""
+ALL_BYTES: Final = 512 << 20
+"""Those of all sandboxes together."""
 IDLE_SECONDS: Final = 30
 OLD_SECONDS: Final = 3600.0
 """How long a folder nobody opened lies: the sandbox of a gateway that died may still have it."""
@@ -51,6 +56,7 @@ class Boxes:
         """
         self._keep, self._folder, self._serve, self._uid_base = keep, folder, serve, uid_base
         self._open: dict[str, _Box] = {}
+        self._room = Room(ALL_BYTES)
         self._turn = asyncio.Lock()
         self._root = -1
         self._config = uvicorn.Config(
@@ -125,7 +131,13 @@ class Boxes:
 
     async def _listen(self, request: BoxRequest, speaker: Speaker) -> "_Box":
         user = None if self._uid_base is None else self._uid_base + request.uid
-        box = _Box(stated=request, app=self._app(speaker), state=ServerState(), user=user)
+        box = _Box(
+            stated=request,
+            app=self._app(speaker),
+            state=ServerState(),
+            user=user,
+            room=Room(BOX_BYTES, within=self._room),
+        )
         if not self._config.loaded:
             self._config.load()
         loop = asyncio.get_running_loop()
@@ -183,11 +195,12 @@ class _Box:
     app: App
     state: ServerState
     user: int | None
+    room: Room
     server: asyncio.Server | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as things stand now; a connection may be older than what was stated last."""
-        await self.app(scope, receive, send)
+        await self.room.answer(self.app, scope, receive, send)
 
     def end(self) -> None:
         """Listen no more, and cut who is connected."""
