@@ -1,6 +1,8 @@
 """The rehearsal model does what it is told, and its page tells what it does."""
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.drivers.model.rehearsal.knobs import KNOBS, knobs
 from freehold.drivers.model.rehearsal.phrases import PHRASES, plan
-from freehold.gateway.asked import Units
+from freehold.gateway.asked import Api, Asked, Units
+from freehold.gateway.calls.collecting import Collected
+from freehold.gateway.calls.sse import Events
 from freehold.gateway.money.prices import REHEARSAL
-from freehold.gateway.ports import Credential, ModelCall, ModelReply
+from freehold.gateway.ports import Call, Credential
 from freehold.testing.clock import START, FakeClock
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/rehearsal.md").read_text()
@@ -22,19 +26,34 @@ def said(*texts: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text} for text in texts]
 
 
+@dataclass(frozen=True)
+class Reply:
+    text: str
+    calls: tuple[Call, ...]
+
+
+async def sent(
+    api: Api, body: dict[str, Any], model: str = "rehearsal", driver: RehearsalModel | None = None
+) -> tuple[int, bytes]:
+    """Return the status of an answer, and what a caller is given of it."""
+    rehearsal = driver or RehearsalModel(FakeClock())
+    asked = Asked(api=api, model=model, body=json.dumps(body).encode(), stream=bool(body.get("stream")))
+    request = rehearsal.request(asked, model=model, config={}, credential=Credential())
+    answer = await rehearsal.send(request, lambda: None)
+    came = b"".join([chunk async for chunk in answer.chunks])
+    reading = rehearsal.reading(asked, answer)
+    return answer.status, reading.feed(came) + reading.end() if answer.status == 200 else came
+
+
 async def chat(
     messages: list[dict[str, Any]], model: str = "rehearsal", driver: RehearsalModel | None = None, tools: Any = ()
-) -> ModelReply:
-    call = ModelCall(
-        model=model,
-        body={"messages": messages, "tools": [{"function": {"name": name}} for name in tools]},
-        config={},
-        credential=Credential(),
-        run="run_1",
-        sent=lambda: None,
-        on_text=lambda _: None,
-    )
-    return await (driver or RehearsalModel(FakeClock())).chat(call)
+) -> Reply:
+    offered = [{"function": {"name": name}} for name in tools]
+    _, events = await sent(Api.CHAT, {"messages": messages, "tools": offered, "stream": True}, model, driver)
+    collected = Collected(lambda _: None)
+    for event in Events().feed(events):
+        collected.take(event.data)
+    return Reply(collected.text, collected.calls())
 
 
 def test_the_page_lists_every_phrase_and_knob_and_no_other() -> None:
@@ -140,10 +159,32 @@ async def test_a_delay_is_the_whole_time_the_answer_takes() -> None:
 
 async def test_it_can_fail_a_few_times_and_then_work() -> None:
     driver = RehearsalModel(FakeClock())
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            await chat(said("hello"), "rehearsal?fail=429x2", driver)
-    assert (await chat(said("hello"), "rehearsal?fail=429x2", driver)).text
+    asked = {"messages": said("hello")}
+    found = [(await sent(Api.CHAT, asked, "rehearsal?fail=429x2", driver))[0] for _ in range(4)]
+    assert found == [429, 429, 200, 200]
+
+
+@pytest.mark.parametrize("fault", ["timeout", "cut", "malformed"])
+async def test_it_can_fail_without_an_answer(fault: str) -> None:
+    with pytest.raises(Unavailable) as caught:
+        await chat(said("hello"), f"rehearsal?fail={fault}")
+    assert caught.value.code == f"provider_{fault}"
+
+
+async def test_a_document_says_the_same_as_a_stream() -> None:
+    _, body = await sent(Api.CHAT, {"messages": said("hello")})
+    assert json.loads(body)["choices"][0]["message"]["content"] == (await chat(said("hello"))).text
+
+
+@pytest.mark.parametrize("packed", ["float", "base64"])
+async def test_the_same_text_has_the_same_vector_and_another_one_another(packed: str) -> None:
+    asked = {"input": ["a", "b", "a"], "encoding_format": packed}
+    _, body = await sent(Api.EMBEDDINGS, asked)
+    told = json.loads(body)
+    first, other, again = (one["embedding"] for one in told["data"])
+    assert first == again != other
+    assert isinstance(first, str) == (packed == "base64")
+    assert told["usage"]["prompt_tokens"] == 3
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What the rehearsal model says, as a provider of chat completions spells it; and how it fails."""
 
+import base64
 import hashlib
 import json
+import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -66,7 +68,8 @@ def others(sent: Sent, body: Mapping[str, Any]) -> bytes:
         return json.dumps({"object": "list", "data": [{"id": NAME, "object": "model"}]}).encode()
     given = body.get("input", "")
     texts = given if isinstance(given, list) else [given]
-    data = [{"object": "embedding", "index": at, "embedding": _vector(text)} for at, text in enumerate(texts)]
+    shown = _packed if body.get("encoding_format") == "base64" else _vector
+    data = [{"object": "embedding", "index": at, "embedding": shown(text)} for at, text in enumerate(texts)]
     used = sum(-(-len(str(text).encode("utf-8", "replace")) // 4) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
     return json.dumps({"object": "list", "model": NAME, "data": data, "usage": usage}).encode()
@@ -100,6 +103,12 @@ def _vector(text: object) -> list[float]:
     """Return numbers that are the same for the same text, and other ones for another."""
     digest = hashlib.sha256(str(text).encode("utf-8", "replace")).digest()
     return [byte / 128 - 1 for byte in digest[:DIMENSIONS]]
+
+
+def _packed(text: object) -> str:
+    """Return the same numbers as some clients ask for them."""
+    numbers = _vector(text)
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
 def _data(told: Mapping[str, Any]) -> bytes:
