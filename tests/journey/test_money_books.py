@@ -106,3 +106,140 @@ async def test_a_thousand_calls_at_once_on_a_tiny_limit_use_nearly_all_of_it_and
         assert sum(charged) == await money.spent()
         assert sum(charged) >= 9_000
         assert money.books.held(TENANT) == 0
+
+
+@pytest.mark.parametrize("stated", [True, False])
+async def test_a_hundred_streams_at_once_use_a_limit_up_and_go_side_by_side(tmp_path: Path, *, stated: bool) -> None:
+    limit, used = (1_000_000, 10_500) if stated else (320_000, 3_000)
+    async with purse(tmp_path, patience=30) as money:
+        await money.limit(limit)
+        under_way = most = charged = 0
+
+        async def stream(number: int) -> None:
+            nonlocal under_way, most, charged
+            estimate = talk(65_536 if not stated else 12_000, entering=200, least=16, stated=stated)
+            try:
+                hold = await money.books.hold(WHOM, estimate, own=False)
+            except Exhausted:
+                return
+            under_way += 1
+            most = max(most, under_way)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            under_way -= 1
+            charged += money.books.settle(hold, min(hold.nano, used + number * 37 % 1_000))
+
+        await asyncio.gather(*(stream(number) for number in range(100)))
+        assert await money.spent() == charged
+        assert limit * 0.9 <= charged <= limit
+        assert most >= 30
+        assert money.books.held(TENANT) == 0
+
+
+async def test_who_waits_goes_in_the_order_of_coming_and_nobody_overtakes(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=30) as money:
+        await money.limit(120)
+        order: list[int] = []
+        first = await money.books.hold(WHOM, talk(100), own=False)
+
+        async def one(number: int) -> None:
+            hold = await money.books.hold(WHOM, talk(100 if number else 60, entering=0), own=False)
+            order.append(number)
+            await asyncio.sleep(0)
+            money.books.release(hold)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(5)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        small = asyncio.create_task(money.books.hold(WHOM, talk(5, entering=0), own=False))
+        await asyncio.sleep(0)
+        assert not small.done()
+        money.books.release(first)
+        await asyncio.gather(*tasks)
+        assert order == list(range(5))
+        assert (await small).nano == 5
+
+
+async def test_an_agent_at_its_limit_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=30) as money:
+        await money.limit(10_000)
+        await money.limit(110, BudgetScope.AGENT, "agt_1", Period.DAY)
+        first = await money.books.hold(WHOM, talk(100), own=False)
+        stuck = asyncio.create_task(money.books.hold(WHOM, talk(100), own=False))
+        await asyncio.sleep(0)
+        other = await asyncio.wait_for(
+            money.books.hold(Whom(tenant=TENANT, agent="agt_2"), talk(100), own=False), timeout=1
+        )
+        assert not stuck.done()
+        money.books.release(other)
+        money.books.release(first)
+        money.books.release(await stuck)
+        assert money.books.held(TENANT) == 0
+
+
+async def test_who_waited_long_enough_takes_what_is_there_or_is_refused(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=0.01) as money:
+        await money.limit(140)
+        first = await money.books.hold(WHOM, talk(100), own=False)
+        second = await money.books.hold(WHOM, talk(100), own=False)
+        assert (second.nano, second.max_output, second.clamped) == (30, 20, True)
+        with pytest.raises(Exhausted) as refused:
+            await money.books.hold(WHOM, talk(100), own=False)
+        assert refused.value.facts["held_nano"] == 140
+        money.books.release(first)
+        money.books.release(second)
+
+
+async def test_a_caller_who_goes_away_while_waiting_holds_nothing(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=30) as money:
+        await money.limit(120)
+        first = await money.books.hold(WHOM, talk(100), own=False)
+        gone = asyncio.create_task(money.books.hold(WHOM, talk(100), own=False))
+        behind = asyncio.create_task(money.books.hold(WHOM, talk(100), own=False))
+        await asyncio.sleep(0)
+        gone.cancel()
+        money.books.release(first)
+        money.books.release(await behind)
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert money.books.held(TENANT) == 0
+
+
+async def test_many_who_come_first_share_one_reading_of_the_rows(tmp_path: Path) -> None:
+    async with purse(tmp_path) as money:
+        await money.limit(10_000_000)
+        for _ in range(3):
+            await money.call(7)
+        again = money.again()
+        holds = await asyncio.gather(*(again.books.hold(WHOM, talk(), own=False) for _ in range(64)))
+        assert await again.spent() == 21
+        assert again.books.held(TENANT) == 64 * 110
+        for hold in holds:
+            again.books.release(hold)
+
+
+async def test_sixty_four_at_a_barrier_never_pass_a_tiny_limit(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=0.01) as money:
+        await money.limit(300)
+        barrier = asyncio.Barrier(64)
+
+        async def one() -> int:
+            await barrier.wait()
+            try:
+                return await money.call(90)
+            except Exhausted:
+                return 0
+
+        charged = await asyncio.gather(*(one() for _ in range(64)))
+        assert sum(charged) == await money.spent() == await money.again().spent()
+        assert 270 <= sum(charged) <= 300
+
+
+async def test_settling_or_releasing_twice_changes_nothing(tmp_path: Path) -> None:
+    async with purse(tmp_path) as money:
+        await money.limit(1_000)
+        hold = await money.books.hold(WHOM, talk(), own=False)
+        assert money.books.settle(hold, 30) == 30
+        assert money.books.settle(hold, 90) == 30
+        money.books.release(hold)
+        assert (await money.spent(), money.books.held(TENANT)) == (30, 0)

@@ -49,7 +49,7 @@ class Counting(RuleBasedStateMachine):
         scope=st.sampled_from([BudgetScope.TENANT, BudgetScope.AGENT, BudgetScope.RUN]),
         agent=st.sampled_from(AGENTS),
         run=st.sampled_from(RUNS[1:]),
-        nano=st.integers(0, 5_000),
+        nano=st.integers(0, 50_000),
     )
     def limit(self, scope: BudgetScope, agent: str, run: str, nano: int) -> None:
         """Set a limit, also below what is spent."""
@@ -65,17 +65,25 @@ class Counting(RuleBasedStateMachine):
         agent=st.sampled_from(AGENTS),
         run=st.sampled_from(RUNS),
         entering=st.integers(0, 300),
-        output=st.one_of(st.none(), st.integers(0, 3_000)),
+        output=st.one_of(st.none(), st.integers(0, 30_000)),
         choices=st.integers(1, 3),
+        stated=st.booleans(),
         last=st.booleans(),
     )
-    def hold(self, agent: str, run: str, entering: int, output: int | None, choices: int, *, last: bool) -> object:
+    def hold(
+        self, agent: str, run: str, entering: int, output: int | None, choices: int, *, stated: bool, last: bool
+    ) -> object:
         """Ask for money."""
         tallies = self.book.of(Whom(tenant="ten_1", agent=agent, run=run), START, own=False)
         limited = counters.limited(tallies)
         price = Price(id="p", input=MANY, output=3 * MANY)
         wanted = Estimate(
-            input=Units(input=entering), output=output, least=min(16, output or 0), price=price, choices=choices
+            input=Units(input=entering),
+            output=output,
+            least=min(16, output or 0),
+            price=price,
+            choices=choices,
+            stated=stated,
         )
         room = counters.room(limited)
         made = offer(wanted, self.charge, room=room, free=counters.free(limited), last=last)

@@ -74,6 +74,8 @@ class Estimate:
     price: Price
     choices: int = 1
     """Answers at once, each as long as `output`."""
+    stated: bool = True
+    """Whether the caller itself limited the answer."""
     bounded: bool = True
     """Whether there is a most at all; what the provider buys by itself during a call has none."""
 
@@ -110,6 +112,7 @@ def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estim
             least=min(LEAST_OUTPUT, output),
             price=price,
             choices=max(1, asked.choices),
+            stated=asked.max_output is not None,
             bounded=not _BOUGHT.search(asked.body),
         )
     return Estimate(input=_other(asked, ratio), output=None, least=0, price=price)

@@ -7,12 +7,17 @@ an answer that is shorter than it might have been, as long as that is worth the 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import final
+from dataclasses import dataclass, field, replace
+from typing import Final, final
 
 from freehold.gateway.asked import Whom
 from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
+
+SHARES: Final = 16
+"""A call that did not say how long an answer it wants holds at most this part of the room, …"""
+COMFORTABLE: Final = 4_096
+"""… but so many tokens in any case: few answers are longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,29 @@ def offer(  # noqa: PLR0911 - one per answer
     `charge` makes a charge of a cost; `last` says that it has waited long enough.
     """
     full = charge(estimate.nano(estimate.output or 0))
-    if room is None or free is None or full <= room:
+    if room is None or free is None or full * (1 if estimate.stated else SHARES) <= room:
         return Offer(full, estimate.output)
+    wanted = estimate if estimate.stated else _modest(estimate, charge, room)
+    full = charge(wanted.nano(wanted.output or 0))
+    clamped = wanted.output != estimate.output
+    if full <= room:
+        return Offer(full, wanted.output, clamped)
     if full <= free and not last:
         return WAIT
-    if estimate.output is None or charge(estimate.nano(estimate.least)) > free:
+    if wanted.output is None or charge(wanted.nano(wanted.least)) > free:
         return REFUSED
     # Half of what it could have at best is worth having at once; less is not, while others hold some.
-    goal = estimate.least if last else max(estimate.least, affordable(estimate, charge, free) // 2)
-    if charge(estimate.nano(goal)) > room:
+    goal = wanted.least if last else max(wanted.least, affordable(wanted, charge, free) // 2)
+    if charge(wanted.nano(goal)) > room:
         return REFUSED if last else WAIT
-    output = affordable(estimate, charge, room)
-    return Offer(charge(estimate.nano(output)), output, clamped=True)
+    output = affordable(wanted, charge, room)
+    return Offer(charge(wanted.nano(output)), output, clamped=True)
+
+
+def _modest(estimate: Estimate, charge: Callable[[int], int], room: int) -> Estimate:
+    """Return what a call asks for that did not say how long an answer it wants: it leaves most of the room to others."""
+    share = max(COMFORTABLE, affordable(estimate, charge, room) // SHARES)
+    return estimate if estimate.output is None else replace(estimate, output=min(estimate.output, share))
 
 
 def affordable(estimate: Estimate, charge: Callable[[int], int], nano: int) -> int:
