@@ -7,17 +7,16 @@ from urllib.parse import urlsplit
 from freehold.catalog.providers import Preset
 from freehold.core.errors import Invalid
 from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.money import prices
 from freehold.gateway.ports import Credential
 
 LONGEST_NAME: Final = 200
 _KNOWN: Final = frozenset({"base_url", "region", "price"})
 _PASSED_ON: Final = ("openai-beta", "anthropic-version", "anthropic-beta")
-PRICED: Final = frozenset({"input", "output", "cached", "image", "second", "character", "request"})
-"""What a price in a connection may be for."""
 
 
 def check_config(preset: Preset, config: Mapping[str, Any], *, also: frozenset[str] = frozenset()) -> None:
-    """Raise `Invalid` (`bad_config`) if a connection with this configuration could never work."""
+    """Raise `Invalid` (`bad_config`, `invalid_price`) if a connection with this configuration could never work."""
     unknown = sorted(config.keys() - _KNOWN - also)
     if unknown:
         raise _bad(f"Unknown in a connection: {', '.join(unknown)}.", f"Use {', '.join(sorted(_KNOWN | also))}.")
@@ -28,9 +27,7 @@ def check_config(preset: Preset, config: Mapping[str, Any], *, also: frozenset[s
         )
     if any(not isinstance(config.get(name, ""), str) for name in ("region", *also)):
         raise _bad("This is no text.", "Give region as a word, such as eu.")
-    price = config.get("price", {})
-    if not isinstance(price, Mapping) or not all(map(_is_price, price.values())):
-        raise _bad("This is no price.", 'Write {"MODEL or *": {"input": USD, "output": USD}} per million tokens.')
+    prices.check(config.get("price", {}))
 
 
 def check_name(model: str) -> None:
@@ -75,13 +72,6 @@ def is_address(url: object) -> bool:
     except ValueError:
         return False
     return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
-
-
-def _is_price(told: object) -> bool:
-    return isinstance(told, Mapping) and all(
-        name in PRICED and isinstance(usd, int | float) and not isinstance(usd, bool) and usd >= 0
-        for name, usd in told.items()
-    )
 
 
 def _bad(what: str, remedy: str) -> Invalid:
