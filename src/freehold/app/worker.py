@@ -45,6 +45,7 @@ from freehold.gateway.client import WorkerGateway
 from freehold.ingress.relaying import Relay
 from freehold.runs import clockwork, pausing, reconciling
 from freehold.runs.ending import Closing
+from freehold.runs.forgetting import Forgetting
 from freehold.runs.nudging import Nudge, listen
 from freehold.runs.segment import Body
 from freehold.runs.segments import Segments
@@ -76,6 +77,7 @@ class Worker:
     dispatcher: DbosDispatcher
     segments: Segments
     relay: Relay
+    forgetting: Forgetting
     web: Nudge
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -110,6 +112,7 @@ class Worker:
             self._looks(reconciling.EVERY, self._take_back),
             self._looks(reconciling.EVERY, self._put_in_place),
             self._often(TIDY_SECONDS, self.dispatcher.tidy),
+            self._kept(self.forgetting.watch),
             self._kept(self.segments.watch),
             self._kept(self.relay.run),
         ]
@@ -230,6 +233,7 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
             dispatcher=DbosDispatcher(database, worker=worker, at_once=settings.worker_runs, clock=clock),
             segments=Segments(store, body, closing, web=web, ended=relay.wake),
             relay=relay,
+            forgetting=Forgetting(store, gateway.journaled, clock),
             web=web,
         )
 

@@ -95,6 +95,10 @@ class WorkerGateway(Line):
         effect = {"key": key, "connection": connection, "operation": operation, "arguments": arguments}
         return _outcome(await self.ask("deliver", {"tenant": tenant, "effect": effect, "trace": trace}))
 
+    async def journaled(self, runs: Sequence[tuple[str, str]]) -> None:
+        """Say which runs (tenant, run) are over: what went into their effects and came of them is dropped."""
+        await self.ask("journaled", {"runs": list(runs)})
+
     async def sandbox_usage(self, work: Work, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:
         """Report that a sandbox of the run was awake."""
         counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb": memory_mb}

@@ -9,7 +9,7 @@ from freehold.gateway import ledger, steps
 from freehold.gateway.asked import Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import meter
-from freehold.gateway.requests import DecideRequest, SandboxUsageRequest, SettleRequest
+from freehold.gateway.requests import DecideRequest, JournaledRequest, SandboxUsageRequest, SettleRequest
 from freehold.gateway.tables import Decision, effects
 
 REFUSED = {"code": "refused", "message": "A person said no.", "remedy": "Do without it, or ask for something else."}
@@ -72,6 +72,12 @@ def settle(tx: Tx, keep: Keep, request: SettleRequest) -> None:
         outcome={name: value for name, value in outcome.items() if value is not None},
         actor=f"run:{request.run}",
     )
+
+
+def journaled(tx: Tx, keep: Keep, request: JournaledRequest) -> None:
+    """Drop what was kept for repeats of runs that are over."""
+    for tenant, run in request.runs:
+        ledger.over(tx, tenant=tenant, run=run)
 
 
 def sandbox_usage(tx: Tx, keep: Keep, request: SandboxUsageRequest) -> None:

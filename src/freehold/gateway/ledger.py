@@ -27,6 +27,7 @@ OVER: Final = (1 << 31) - 1
 """The epoch of a run that is over: nobody who worked on it is as new."""
 CHAT: Final = "chat"
 """The operation of every model call."""
+_SETTLED: Final = effects.c.state.not_in((EffectState.OPEN, EffectState.ASKED))
 
 # Spelt once: putting a statement together costs more than running it, and every call passes here.
 _EPOCH: Final = epochs.c.tenant == bindparam("of_tenant"), epochs.c.run == bindparam("of_run")
@@ -83,6 +84,17 @@ def retire(tx: Tx, *, tenant: str, runs: Sequence[str]) -> None:
     tx.execute(update(epochs).where(*here).values(epoch=OVER))
     if fresh := [{"tenant": tenant, "run": run, "epoch": OVER} for run in dict.fromkeys(runs) if run not in known]:
         tx.execute(insert(epochs), fresh)
+
+
+def journaled(tx: Tx, *, tenant: str, run: str, but: str) -> None:
+    """Drop what models said to a run in calls before the one `but`: who asks for that has read and kept it."""
+    said = effects.c.operation == CHAT, effects.c.outcome.is_not(None), effects.c.key != but
+    tx.execute(update(effects).where(*_of_run(tenant, run), *said, _SETTLED).values(outcome=None))
+
+
+def over(tx: Tx, *, tenant: str, run: str) -> None:
+    """Drop all that went into the effects of a run and came of them: it is over, and nobody repeats them."""
+    tx.execute(update(effects).where(*_of_run(tenant, run), _SETTLED).values(arguments=None, outcome=None))
 
 
 def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
@@ -228,6 +240,11 @@ def _sealed(tx: Tx, keep: Keep, tenant: str, key: str, outcome: dict[str, Any]) 
 
 def _plain(outcome: dict[str, Any]) -> bytes:
     return json.dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _of_run(tenant: str, run: str) -> tuple[Any, ...]:
+    """Return what finds a run's effects by their keys, which begin with it."""
+    return effects.c.tenant == tenant, effects.c.key > f"{run}/", effects.c.key < f"{run}0"
 
 
 def _is(tenant: str, key: str) -> dict[str, Any]:

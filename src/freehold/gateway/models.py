@@ -132,6 +132,7 @@ class _Book:
             self._note(tx, "model.call", usage_id, detail)
             return
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
+        ledger.journaled(tx, tenant=intent.tenant, run=intent.run, but=intent.key)
         standing = ledger.look(tx, keep, tenant=intent.tenant, key=intent.key)
         if next_step(standing, verdict=Verdict.ALLOW, hash=intent.hash, at=keep.now()) is not Step.OPEN:
             raise _Known(standing)
@@ -227,10 +228,11 @@ async def _collected(passage: Passage, flight: Flight) -> ModelReply:
     credential = passage.way.credential
     told = Scrubbed(credential, flight.say)
     collected, events = Collected(say=told.say), Events()
+    streamed = passage.content_type.startswith("text/event-stream")  # not all do it who are asked to
     async for piece in passage.pieces():
-        for event in events.feed(piece):
-            if event.data and passage.error is None:
-                collected.take(event.data)
+        for data in [event.data for event in events.feed(piece)] if streamed else [piece]:
+            if data and passage.error is None:
+                collected.take(data)
     if passage.error is not None:
         raise passage.error
     calls = collected.calls()

@@ -68,6 +68,12 @@ class BoxClosedRequest(msgspec.Struct, kw_only=True):
     sandbox: str
 
 
+class JournaledRequest(msgspec.Struct, kw_only=True):
+    """Runs that are over: tenant and run of each."""
+
+    runs: list[tuple[str, str]]
+
+
 class DeliverRequest(msgspec.Struct, kw_only=True):
     """An effect of the platform's own, for a tenant's channel."""
 
