@@ -5,8 +5,9 @@ A limit holds for a scope (a tenant, one of its agents, …) in a period; window
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 NANO: Final = 1_000_000_000
@@ -53,8 +54,17 @@ class Period(StrEnum):
 
 def window(period: Period, at: datetime) -> str:
     """Return the window that `at` lies in, such as `2026-11-21`, `2026-11` or empty text for ever."""
-    day = at.astimezone(UTC)
-    return {Period.DAY: f"{day:%Y-%m-%d}", Period.MONTH: f"{day:%Y-%m}", Period.EVER: ""}[period]
+    return "" if period is Period.EVER else calendar(at)[period is Period.MONTH]
+
+
+def calendar(at: datetime) -> tuple[str, str]:
+    """Return the day and the month that `at` lies in."""
+    return _calendar(at.astimezone(UTC).date())
+
+
+@lru_cache(maxsize=64)
+def _calendar(day: date) -> tuple[str, str]:
+    return f"{day:%Y-%m-%d}", f"{day:%Y-%m}"
 
 
 def begins(period: Period, at: datetime) -> datetime | None:

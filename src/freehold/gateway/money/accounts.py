@@ -7,14 +7,17 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, insert, select, update
 
 from freehold.audit.canonical import fingerprint
-from freehold.core.errors import Invalid
+from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import accounts
+from freehold.gateway.tables import accounts, audit
 
 PPM: Final = 1_000_000
 MAX_MARKUP: Final = 100 * PPM
 _BY_ITSELF: Final = ("credit_spent_nano",)
 """What changes with every call is not part of what was agreed."""
+_CREDITED: Final = select(audit.c.detail).where(
+    audit.c.tenant == bindparam("of_tenant"), audit.c.action == "account.credited"
+)
 _FIND: Final = select(accounts).where(accounts.c.tenant == bindparam("of_tenant"))
 _CHANGE: Final = update(accounts).where(accounts.c.tenant == bindparam("of_tenant"))
 _SPEND: Final = (
@@ -79,19 +82,41 @@ def put(
     return _noted(tx, keep, tenant, by, "account.changed", before, values)
 
 
-def top_up(tx: Tx, keep: Keep, *, tenant: str, nano: int, by: str) -> Account:
-    """Add to what was paid in advance; less than nothing takes back. A tenant that did not pay in advance now does."""
+def top_up(tx: Tx, keep: Keep, *, tenant: str, nano: int, by: str, reference: str = "") -> Account:
+    """
+    Add to what was paid in advance; less than nothing takes back. A tenant that did not pay in advance now does.
+
+    What was added under the same `reference` before is not added again; raises `Conflict` (`reference_used`) for
+    another amount under it.
+    """
     before = find(tx, tenant=tenant)
+    if reference and _added(tx, tenant, reference, nano):
+        return before
     credit = (before.credit_nano or 0) + nano
     if credit < 0:
         raise Invalid("There is not that much credit.", code="invalid_account", remedy="Take back what was paid.")
     _write(tx, keep, tenant, by, {"credit_nano": credit})
-    return _noted(tx, keep, tenant, by, "account.credited", before, {"nano": nano, "credit_nano": credit})
+    detail = {"nano": nano, "credit_nano": credit} | ({"reference": reference} if reference else {})
+    return _noted(tx, keep, tenant, by, "account.credited", before, detail)
 
 
 def spend(tx: Tx, *, tenant: str, nano: int) -> None:
     """Take `nano` off the credit, where there is one."""
     tx.execute(_SPEND, {"of_tenant": tenant, "of_nano": nano})
+
+
+def _added(tx: Tx, tenant: str, reference: str, nano: int) -> bool:
+    """Return whether the record has it that `nano` was added under `reference`."""
+    for row in tx.execute(_CREDITED, {"of_tenant": tenant}):
+        if row.detail.get("reference") == reference:
+            if row.detail["nano"] != nano:
+                raise Conflict(
+                    f"Another amount was added under the reference {reference[:80]!r}.",
+                    code="reference_used",
+                    remedy="Give what was paid now a reference of its own.",
+                )
+            return True
+    return False
 
 
 def _noted(tx: Tx, keep: Keep, tenant: str, by: str, action: str, before: Account, detail: dict[str, Any]) -> Account:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, final
 
-from freehold.core.money import Budget, BudgetScope, Period, window
+from freehold.core.money import Budget, BudgetScope, Period, calendar
 from freehold.gateway.asked import Whom
 from freehold.gateway.money.accounts import NOTHING_AGREED, Account
 from freehold.gateway.money.budgets import EACH_RUN
@@ -33,9 +33,11 @@ class Book:
     """Makes an id of a row: those made later sort behind it."""
     account: Account = NOTHING_AGREED
     limits: dict[tuple[BudgetScope, str, Period], Budget] = field(default_factory=dict)
+    limits_runs: bool = False
+    """Whether there is a limit for runs."""
     tallies: dict[_Key, Tally] = field(default_factory=dict)
-    windows: list[tuple[Period, str]] = field(default_factory=list)
-    """Those whose rows were summed, the oldest first."""
+    windows: dict[tuple[Period, str], None] = field(default_factory=dict)
+    """Those whose rows were summed, the first of them first."""
     runs: dict[str, str | None] = field(default_factory=dict)
     """Which rows of a run are not counted yet: those before this id; none: all are."""
     fresh: bool = False
@@ -53,20 +55,14 @@ class Book:
 
     def ready(self, at: datetime, run: str) -> bool:
         """Tell whether all is known that a call of `run` at this moment is judged by."""
-        if not self.fresh or any(
-            (period, window(period, at)) not in self.windows for period in (Period.DAY, Period.MONTH)
-        ):
+        day, month = calendar(at)
+        if not self.fresh or (Period.DAY, day) not in self.windows or (Period.MONTH, month) not in self.windows:
             return False
         return not run or not self.limits_runs or self.runs.get(run, self.began) is None
 
-    @property
-    def limits_runs(self) -> bool:
-        """Whether there is a limit for runs."""
-        return any(scope is BudgetScope.RUN for scope, _, _ in self.limits)
-
     def of(self, whom: Whom, at: datetime, *, own: bool) -> tuple[Tally, ...]:
         """Return the tallies that a call counts in."""
-        windows = window(Period.DAY, at), window(Period.MONTH, at)
+        windows = calendar(at)
         attended = "" if whom.attended or not whom.run else "unattended"
         key = (whom.agent, whom.key, whom.level, whom.run, attended, "own" if own else "", *windows)
         found = self._found.get(key)
@@ -108,6 +104,7 @@ class Book:
             self.tally(BudgetScope.CREDIT, "", Period.EVER, "").spent = account.credit_spent_nano
         self.account = account
         self.limits = {(limit.scope, limit.subject, limit.period): limit for limit in limits}
+        self.limits_runs = any(limit.scope is BudgetScope.RUN for limit in limits)
         for tally in self.tallies.values():
             tally.limit = self._limit(tally)
         self.fresh = True
@@ -120,7 +117,7 @@ class Book:
             self.tally(scope, subject, period, named).spent += nano
             if scope is BudgetScope.TENANT and period is Period.MONTH:
                 self.tally(BudgetScope.TIER, "", period, named).spent += nano
-        self.windows.append((period, named))
+        self.windows[period, named] = None
         of_period = [known for known in self.windows if known[0] is period]
         for old in of_period[:-KEPT_WINDOWS]:
             self._end(old)
@@ -135,7 +132,7 @@ class Book:
         past = {key: tally for key, tally in self.tallies.items() if key[2:] == old}
         if any(tally.held for tally in past.values()):
             return
-        self.windows.remove(old)
+        del self.windows[old]
         for key in past:
             del self.tallies[key]
         self._found.clear()
