@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,16 @@ async def test_who_reads_slowly_slows_the_provider_down(desk: Desk, api: str) ->
     await desk.upstream.idle(30)
 
 
-@pytest.mark.parametrize("wrong", [{"cut": 9}, {"error": 9}, {"malformed": 9}], ids=lambda wrong: next(iter(wrong)))
+@pytest.mark.parametrize("wrong", [Act(cut=9), Act(error=9), Act(malformed=9)], ids=["cut", "error", "malformed"])
 @pytest.mark.parametrize("api", ASKED)
-async def test_what_breaks_in_the_middle_is_told_in_the_stream(desk: Desk, api: str, wrong: dict[str, int]) -> None:
+async def test_what_breaks_in_the_middle_is_told_in_the_stream(desk: Desk, api: str, wrong: Act) -> None:
     seen = asyncio.Event()
 
     async def wait(number: int) -> None:
         if number == 9:
             await seen.wait()
 
-    desk.upstream.script.append(Act(words=20, gate=wait, **wrong))
+    desk.upstream.script.append(replace(wrong, words=20, gate=wait))
     path, body = asked(api)
     async with desk.asking(path, body) as answer:
         assert answer.status == 200

@@ -90,7 +90,8 @@ class Ledger:
     entries: deque[Entry] = field(init=False)
     sums: Counter[str] = field(default_factory=Counter)
     """Tokens and money of what is over, and how many requests there were by state."""
-    on_close: Callable[[Entry], None] = lambda entry: None
+    on_change: Callable[[], None] = lambda: None
+    """Called whenever a line begins or ends."""
     made: int = 0
     """How many requests there ever were."""
 
@@ -104,6 +105,7 @@ class Ledger:
         entry = Entry(id=f"up_{self.made:08d}", api=api, path=path, key=key)
         self.entries.append(entry)
         self.sums["begun"] += 1
+        self.on_change()
         return entry
 
     def close(self, entry: Entry, state: State) -> None:
@@ -121,7 +123,7 @@ class Ledger:
         self.sums["nano"] += entry.nano
         for name in COUNTED:
             self.sums[name] += getattr(entry, name)
-        self.on_close(entry)
+        self.on_change()
 
     @property
     def nano(self) -> int:

@@ -64,7 +64,7 @@ def _stream(plan: Plan, act: Act, body: Mapping[str, Any], id_: str) -> Iterator
         yield from (_message if item["type"] == "message" else _call)(plan, index, item)
     for usage in usage_of(act, told(plan)) or [{}]:
         full = begun | {"status": _status(plan), "output": _output(plan, id_), "usage": usage or None} | _why(plan)
-        yield Event({"type": f"response.{_status(plan)}", "response": full}, f"response.{_status(plan)}", last=True)
+        yield Event({"type": f"response.{_status(plan)}", "response": full}, f"response.{_status(plan)}")
 
 
 def _message(plan: Plan, index: int, item: dict[str, Any]) -> Iterator[Event]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, final
 
@@ -36,7 +36,6 @@ class Upstream:
         self.standing = acts.PLAIN
         """What is done once the script is at its end and the question spells nothing."""
         self.ledger = Ledger(price=price or Price(), remember=remember)
-        self.ledger.on_close = lambda entry: self._changed.set()
         self.gate = Gate()
         self.requests: deque[Request] = deque(maxlen=KEPT)
         self.port = 0
@@ -44,6 +43,7 @@ class Upstream:
         self._wires: set[Wire] = set()
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
+        self.ledger.on_change = self._changed.set
 
     @property
     def url(self) -> str:
@@ -75,8 +75,15 @@ class Upstream:
 
     async def idle(self, seconds: float = 10.0) -> None:
         """Wait until nothing is under way."""
+        await self._until(lambda: self.ledger.idle, seconds)
+
+    async def asked(self, times: int, seconds: float = 10.0) -> None:
+        """Wait until it was asked so many times in all."""
+        await self._until(lambda: self.ledger.made >= times, seconds)
+
+    async def _until(self, come: Callable[[], bool], seconds: float) -> None:
         async with asyncio.timeout(seconds):
-            while not self.ledger.idle:
+            while not come():
                 self._changed.clear()
                 await self._changed.wait()
 
