@@ -15,6 +15,8 @@ from freehold.core.money import NANO, BudgetScope, Period, window
 
 EXHAUSTED: Final = "budget_exhausted"
 """The code of a call that a limit stands against."""
+PAYMENT: Final = frozenset({EXHAUSTED, "credit_exhausted", "price_unknown"})
+"""The codes of what is refused for want of money, with status 402."""
 OPERATORS: Final = frozenset({BudgetScope.TIER, BudgetScope.CREDIT})
 """Scopes of limits that are not the tenant's own."""
 SHARE: Final = 5

@@ -13,7 +13,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from freehold.core.errors import FreeholdError, Invalid, NotFound
+from freehold.core.errors import Exhausted, FreeholdError, Invalid, NotFound
+from freehold.core.extending import PAYMENT
 from freehold.core.parts import Origin
 from freehold.core.runs import Run, RunState
 from freehold.core.tenants import Caller, Tenant, TenantState
@@ -25,7 +26,7 @@ from freehold.web.access import IdempotencyKey, TheCaller, TheState, require_cha
 from freehold.web.arriving import WEB, Traceparent, arrived
 from freehold.web.events import HEADERS, KEEP_ALIVE, MEDIA_TYPE
 from freehold.web.openai_shapes import Request, chunk, completion, usage_of
-from freehold.web.problems import openai_responses
+from freehold.web.problems import as_openai, openai_responses
 from freehold.web.state import State
 from freehold.web.streams import Listening, put_out
 from freehold.web.tail import Item, Watch
@@ -34,9 +35,10 @@ from freehold.web.waiting import MAX_SECONDS, rests, until_rest
 router = APIRouter(
     prefix="/v1",
     tags=["agents as models"],
-    responses=openai_responses(401, 403, 404, 409, 413, 422, 429, 503, 507),
+    responses=openai_responses(401, 402, 403, 404, 409, 413, 422, 429, 503, 507),
 )
 PAGE = 500
+PAYMENT_REQUIRED = 402
 
 
 @router.get("/models")
@@ -119,7 +121,7 @@ async def _streamed(
             raise put_out()
         rest = said.left_of(_text(run))
     except FreeholdError as error:
-        yield _data({"error": {"message": error.message, "type": "server_error", "param": None, "code": error.code}})
+        yield _data(as_openai(error))
         yield "data: [DONE]\n\n"
         return
     if rest:
@@ -206,7 +208,10 @@ def _text(run: Run) -> str:
     if run.state is RunState.CANCELLED:
         raise Invalid("The run was cancelled.", code="cancelled", remedy="Send the message again.")
     if run.error is not None:
-        raise Invalid(run.error["message"], code=run.error["code"], remedy=run.error.get("remedy", ""))
+        code, remedy = run.error["code"], run.error.get("remedy", "")
+        if code in PAYMENT:
+            raise Exhausted(run.error["message"], code=code, remedy=remedy, status=PAYMENT_REQUIRED)
+        raise Invalid(run.error["message"], code=code, remedy=remedy)
     raise Invalid("The run is still under way.", code="still_running", remedy=f"Ask for run {run.id} later.")
 
 

@@ -61,7 +61,7 @@ def answer(error: FreeholdError, *, path: str) -> Response:
     if error.status == UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     if path.startswith(OPENAI):
-        return JSONResponse(_openai(error), status_code=error.status, headers=headers)
+        return JSONResponse(as_openai(error), status_code=error.status, headers=headers)
     return JSONResponse(to_problem(error), status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -73,8 +73,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, broken)
 
 
-def _openai(error: FreeholdError) -> dict[str, Any]:
-    kinds = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+def as_openai(error: FreeholdError) -> dict[str, Any]:
+    """Return `error` as OpenAI's clients know errors."""
+    kinds = {
+        401: "authentication_error",
+        402: "insufficient_quota",
+        403: "permission_error",
+        404: "not_found_error",
+        429: "rate_limit_error",
+    }
     kind = kinds.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")  # noqa: PLR2004
     message = f"{error.message} {error.remedy}".strip()
     return {"error": {"message": message, "type": kind, "param": None, "code": error.code}}

@@ -42,7 +42,7 @@ class NewRun(Asked):
     deadline: AwareDatetime | None = None
     """When the run fails if it is not over by then."""
     attended: bool = False
-    """Whether a person sits there and can be asked."""
+    """Whether a person sits there and can be asked; whoever waits for the answer (`Prefer: wait`) does."""
 
 
 class NewSignal(Asked):
@@ -68,7 +68,7 @@ async def start_run(
     traceparent: Traceparent = "",
 ) -> JSONResponse:
     """Start a run of the agent's current version."""
-    run = await in_thread(_start, at, body, key, traceparent)
+    run = await in_thread(_start, at, body, key, traceparent, waited=seconds(prefer) > 0)
     await until_rest(at.tail, at.tenancy, run.id, seconds(prefer))
     run = await in_thread(_get, at.tenancy, run.id)
     reach(WEB, "acknowledged")
@@ -161,7 +161,7 @@ def signal_run(at: InTenant, run: RunId, body: NewSignal) -> RunView:
     return RunView.of(told)
 
 
-def _start(at: Here, body: NewRun, key: str, trace: str) -> Run:
+def _start(at: Here, body: NewRun, key: str, trace: str, *, waited: bool) -> Run:
     state = at.state
     _check(at, body)
     state.store.database.require_room()
@@ -180,7 +180,7 @@ def _start(at: Here, body: NewRun, key: str, trace: str) -> Run:
             agent=agent,
             trigger=Trigger.API,
             input=Part(role=Role.USER, content={"text": body.input}, label=Label(origins=frozenset({Origin.MEMBER}))),
-            attended=body.attended,
+            attended=body.attended or waited,
             trace=trace,
             deadline=body.deadline,
             slots=state.settings.tenant_slots,
