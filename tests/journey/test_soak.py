@@ -12,7 +12,6 @@ SMALL_ROUND = 2_000
 
 @pytest.mark.long
 @pytest.mark.xdist_group("soak")
-@pytest.mark.timeout(600)
 def test_very_many_calls_and_broken_streams_leave_nothing_behind(tmp_path: Path) -> None:
     done = soak(tmp_path / "soak", calls=CALLS // SHARE, broken=BROKEN // SHARE, size=SMALL_ROUND)
     assert done.calls == CALLS // SHARE

@@ -33,12 +33,19 @@ def _flat(value: object) -> bool:
     """
     Tell whether any encoder that sorts its keys spells `value` canonically, which takes a tenth of the time.
 
-    So it is with the details of nearly every act: plain names, and under each a text or a whole number.
+    So it is with the details of nearly every act, and with its link: plain names, and under each a text, a whole
+    number or details.
     """
     return type(value) is dict and all(
         type(name) is str
         and name.isascii()
-        and (type(item) is bool or item is None or _plain_text(item) or (type(item) is int and -_EXACT < item < _EXACT))
+        and (
+            _plain_text(item)
+            or (type(item) is int and -_EXACT < item < _EXACT)
+            or item is None
+            or type(item) is bool
+            or (type(item) is dict and _flat(item))
+        )
         for name, item in value.items()
     )
 

@@ -111,8 +111,17 @@ def start(store: str, tenant: str) -> Head:
 
 def link(prev: Head, **told: Any) -> Link:
     """Return the link that follows `prev` and tells `told`."""
-    body = spelt({"store": prev.store, "tenant": prev.tenant, "seq": prev.seq + 1, "prev": prev.hash} | told)
+    body = _following(prev, told)
     return Link(**body, hash=digest(body))
+
+
+def after(prev: Head, told: Mapping[str, Any]) -> Head:
+    """Return where the chain ends with the link that follows `prev` and tells `told`."""
+    return Head(store=prev.store, tenant=prev.tenant, seq=prev.seq + 1, hash=digest(_following(prev, told)))
+
+
+def _following(prev: Head, told: Mapping[str, Any]) -> dict[str, Any]:
+    return spelt({"store": prev.store, "tenant": prev.tenant, "seq": prev.seq + 1, "prev": prev.hash, **told})
 
 
 def spelt(told: Mapping[str, Any]) -> dict[str, Any]:

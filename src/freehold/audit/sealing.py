@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, 
 
 from freehold.audit.as_stored import as_stored
 from freehold.audit.canonical import canonical, digest
-from freehold.audit.chain import FACTS, Head, Link, link, start
+from freehold.audit.chain import FACTS, Head, after, start
 from freehold.core.errors import Invalid
 from freehold.store.db import Database
 
@@ -23,6 +23,7 @@ EVERY: Final = 0.5
 """Seconds between two looks for rows without a place."""
 BATCH: Final = 500
 """How many rows one transaction takes; others want to write too."""
+_TELLING: Final = ("at", "actor", "action", "subject", *FACTS)
 _HASH: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -61,9 +62,8 @@ def _placed(tx: Connection, table: Table, waiting: Sequence[Row[Any]], *, store:
         if alone and places:
             break
         before = ends.get(row.tenant) or _before(tx, table, row, store=store)
-        made = link_of(row, before)
-        ends[row.tenant] = Head(store=store, tenant=made.tenant, seq=made.seq, hash=made.hash)
-        places.append({"at_position": row.position, "seq": made.seq, "prev": made.prev, "hash": made.hash})
+        end = ends[row.tenant] = after(before, _told(row))
+        places.append({"at_position": row.position, "seq": end.seq, "prev": before.hash, "hash": end.hash})
         if alone:
             break
     if places:
@@ -105,10 +105,8 @@ def hash_at(tx: Connection, table: Table, *, tenant: str, seq: int) -> str:
         return str(tx.execute(_at(table), {"of_tenant": tenant, "of_seq": seq}).scalar() or "")
 
 
-def link_of(row: Row[Any], before: Head) -> Link:
-    """Return the link that `row` becomes behind `before`."""
-    told = {name: getattr(row, name) for name in ("at", "actor", "action", "subject", *FACTS)}
-    return link(before, detail=detail_of(row), **told)
+def _told(row: Row[Any]) -> dict[str, Any]:
+    return {"detail": detail_of(row)} | {name: getattr(row, name) for name in _TELLING}
 
 
 def detail_of(row: Row[Any]) -> dict[str, Any]:

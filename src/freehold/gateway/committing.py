@@ -18,6 +18,8 @@ from sqlalchemy import Connection, exc
 from freehold.store.db import Database
 
 T = TypeVar("T")
+BEHIND_SECONDS: Final = 0.05
+"""How long what nobody waits for may wait for company."""
 MAX_TOGETHER: Final = 128
 """Works in one transaction; more would keep the first of them waiting."""
 
@@ -52,17 +54,31 @@ class Commits:
         self._database, self._thread = database, thread
         self._waiting: deque[_Work] = deque()
         self._called = False
+        self._later: asyncio.TimerHandle | None = None
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returned, once it is on disk."""
+    async def write(self, work: Callable[[Connection], T], *, behind: bool = False) -> T:
+        """
+        Return what `work` returned, once it is on disk.
+
+        What is done `behind` waits a little for others to share their wait for the disk with it.
+        """
         loop = asyncio.get_running_loop()
         one = _Work(work, copy_context(), loop, loop.create_future())
         self._waiting.append(one)
+        if not behind:
+            self._call()
+        elif not self._called and self._later is None:
+            self._later = loop.call_later(BEHIND_SECONDS, self._call)
+        result: T = await one.told
+        return result
+
+    def _call(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if not self._called:
             self._called = True
             self._thread.submit(self._drain)
-        result: T = await one.told
-        return result
 
     def _drain(self) -> None:
         # Said first: whoever comes from here on calls again, and at worst finds that nothing is left.

@@ -60,10 +60,10 @@ class Keep:
         """Return the time."""
         return self._clock.now()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in a transaction that is on disk when this returns; others' works may share it."""
+    async def write(self, work: Callable[[Connection], T], *, behind: bool = False) -> T:
+        """Do `work` in a transaction that is on disk when this returns; others' works share it, `behind` they do soon."""
         try:
-            return await self._commits.write(work)
+            return await self._commits.write(work, behind=behind)
         except RolledBack as error:
             await self._noticed(error)
             raise

@@ -16,17 +16,17 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Unavailable
 from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import metadata, switches
+from freehold.store.prepared import Prepared
 
 EFFECTS_PAUSED: Final = "effects_paused"
 ASK_AGAIN: Final = 30.0
 """Seconds after which a run that was refused asks again; whoever throws the switch back wakes it at once."""
 
 # Spelt once: putting a statement together costs more than running it, and every call passes here.
-_PAUSED: Final = (
+_PAUSED: Final = Prepared(
     select(switches.c.tenant, switches.c.effects_paused_at)
-    .where(switches.c.tenant.in_((PLATFORM, bindparam("of_tenant"))))
+    .where((switches.c.tenant == bindparam("of_all")) | (switches.c.tenant == bindparam("of_tenant")))
     .where(switches.c.effects_paused_at.is_not(None) | switches.c.held_at.is_not(None))
-    .limit(1)
 )
 
 
@@ -34,17 +34,18 @@ def require_effects(tx: Tx, tenant: str) -> None:
     """Return if an effect of `tenant` may begin; raise `Unavailable` (`effects_paused`) while it may not."""
     if not tenant:
         return
-    paused = tx.execute(_PAUSED, {"of_tenant": tenant}).first()
-    if paused is None:
+    found = _PAUSED.first(tx, {"of_all": PLATFORM, "of_tenant": tenant})
+    if found is None:
         return
-    if paused.effects_paused_at is None:
+    owner, paused_at = found
+    if paused_at is None:
         raise Unavailable(
             "The tenant is not active, so it has no effect.",
             code=EFFECTS_PAUSED,
             after=ASK_AGAIN,
             remedy="It goes on once the tenant is resumed: freehold tenant resume TENANT",
         )
-    whose = "of the whole platform" if paused.tenant == PLATFORM else "of this tenant"
+    whose = "of the whole platform" if owner == PLATFORM else "of this tenant"
     raise Unavailable(
         f"All effects {whose} are paused.",
         code=EFFECTS_PAUSED,

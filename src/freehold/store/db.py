@@ -159,7 +159,12 @@ def open_engine(address: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITE) else "BEGIN")
+        # By the driver itself, as it is said for every transaction; what it raises is told like anything else's.
+        words = "BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITE) else "BEGIN"
+        try:
+            connection.connection.driver_connection.execute(words)  # type: ignore[union-attr]
+        except sqlite3.Error as error:
+            raise exc.DBAPIError.instance(words, None, error, sqlite3.Error) from error
 
     return engine
 

@@ -6,14 +6,15 @@ SQLAlchemy's own way costs more than the database takes to do it. What goes wron
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, Select, exc
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import UpdateBase
 
 from freehold.store.types import Json
 
+T = TypeVar("T")
 _Into = Callable[[Any], Any]
 _PLAIN: Final = frozenset({str, int, bytes, bool, type(None)})
 """What every driver takes as it is; only JSON looks different when it is kept."""
@@ -31,9 +32,9 @@ class _Spelt:
 
 @final
 class Prepared:
-    """A statement that writes, with all of its values open."""
+    """A statement with all of its values open."""
 
-    def __init__(self, statement: UpdateBase, names: Sequence[str] = ()) -> None:
+    def __init__(self, statement: UpdateBase | Select[Any], names: Sequence[str] = ()) -> None:
         """Prepare `statement`; `names` are the columns it sets, as far as it does not say so itself."""
         self._statement: Final = statement
         self._names: Final = list(names)
@@ -41,6 +42,14 @@ class Prepared:
 
     def run(self, tx: Connection, values: Mapping[str, Any]) -> int:
         """Do it with `values`, and return how many rows it touched."""
+        return self._run(tx, values, lambda cursor: int(cursor.rowcount))
+
+    def first(self, tx: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return the first row it finds, as the driver gives it, or None."""
+        found: Sequence[Any] | None = self._run(tx, values, lambda cursor: cursor.fetchone())
+        return found
+
+    def _run(self, tx: Connection, values: Mapping[str, Any], told: Callable[[Any], T]) -> T:
         spelt = self._spelt.get(tx.dialect.name)
         if spelt is None:
             spelt = self._spelt[tx.dialect.name] = self._spell(tx)
@@ -53,7 +62,7 @@ class Prepared:
         cursor = tx.connection.cursor()
         try:
             cursor.execute(spelt.text, given)
-            return int(cursor.rowcount)
+            return told(cursor)
         except Exception as error:
             dbapi = tx.dialect.loaded_dbapi.Error
             if not isinstance(error, dbapi):
@@ -66,7 +75,7 @@ class Prepared:
     def _spell(self, tx: Connection) -> _Spelt:
         compiled = self._statement.compile(dialect=tx.dialect, column_keys=self._names or None)
         if not isinstance(compiled, SQLCompiler):
-            raise TypeError("Only a statement that writes rows can be prepared.")
+            raise TypeError("Only a statement about rows can be prepared.")
         if any(isinstance(bind.type, Json) for bind in compiled.binds.values()):
             raise TypeError("Prepare statements without JSON: it needs spelling every time.")
         names = compiled.positiontup if compiled.positional else list(compiled.binds)

@@ -68,7 +68,7 @@ class Engine:
         first = ""
         for number, way in enumerate(ways, start=1):
             try:
-                whom = replace(caller.whom, level=way.level)
+                whom = caller.whom if caller.whom.level == way.level else replace(caller.whom, level=way.level)
                 return await self._attempt(_Attempt(caller, whom, asked, way, told, number, first))
             except _Failed as failed:
                 first = first or failed.usage_id
@@ -88,8 +88,8 @@ class Engine:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def close(self, passage: Passage, telling: Telling) -> None:
-        """Write down what came of a call."""
+    async def close(self, passage: Passage, telling: Telling, *, behind: bool = False) -> None:
+        """Write down what came of a call; `behind` its answer that may wait a little for company."""
         settled = passage.settled
         if settled is None:
             raise RuntimeError("A call is settled before it is written down.")
@@ -122,7 +122,7 @@ class Engine:
             warnings.note(tx, self.keep, tenant=tenant, crossings=passage.hold.crossed)
             telling.closing(tx, passage, detail)
 
-        await self.keep.write(write)
+        await self.keep.write(write, behind=behind)
 
     async def drain(self) -> None:
         """Wait for what is being written down."""
@@ -219,7 +219,7 @@ class Engine:
     async def _insist(self, passage: Passage, telling: Telling) -> None:
         while True:
             try:
-                await self.close(passage, telling)
+                await self.close(passage, telling, behind=True)
             except (Exhausted, Unavailable):
                 await self._sleep(CLOSE_AGAIN_SECONDS)
             except Exception:
