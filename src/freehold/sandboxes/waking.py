@@ -190,9 +190,9 @@ class Sandboxes:
         )
         async with self._waking:
             since = self._clock.now()
-            if self._boxes is not None:
-                await self._boxes.open_box(work, sandbox=spec.id, uid=uid, holder=self._holder)
             try:
+                if self._boxes is not None:
+                    await self._boxes.open_box(work, sandbox=spec.id, uid=uid, holder=self._holder)
                 guest = await self._driver.wake(spec)
             except BaseException:
                 self._listening += [spec.id] if spec.box else []
