@@ -105,6 +105,9 @@ async def test_a_mark_up_is_charged_on_the_platforms_connections_only(tmp_path: 
         await agree(money, markup_ppm=250_000)
         assert await money.call(101) == 127
         assert await money.call(101, own=True) == 101
+        hold = await money.books.hold(WHOM, talk(100, entering=0), own=False)
+        assert (hold.nano, hold.cost) == (125, 100)
+        money.books.release(hold)
         told = await money.keep.read(lambda tx: usage.told(tx, tenant=TENANT))
     assert (told["total"]["cost_nano"], told["total"]["charge_nano"]) == (202, 228)
 

@@ -91,6 +91,8 @@ class Passage:
                 raise malformed("it is too long")
         self._first += reading.end()
         self._over = True
+        if not reading.finished:
+            raise _cut()
         if not self._first:
             raise malformed("it is empty")
 
@@ -104,18 +106,14 @@ class Passage:
         finally:
             await self.leave()
 
-    async def leave(self) -> None:
-        """Let go of the provider and settle, if that was not done before."""
+    async def leave(self, error: FreeholdError | None = None) -> None:
+        """Let go of the provider and settle, if that was not done before; `error` is what made it end early."""
+        self.error = self.error or error
         chunks: Any = self._answer.chunks if self._answer else None
         if chunks is not None and hasattr(chunks, "aclose"):
             await chunks.aclose()
         if self.settled is None:
             self._settle()
-
-    async def fail(self, error: FreeholdError) -> None:
-        """End an attempt of which the caller has seen nothing."""
-        self.error = error
-        await self.leave()
 
     async def _rest(self) -> AsyncIterator[bytes]:
         if self._answer is None or self._reading is None:
@@ -135,7 +133,7 @@ class Passage:
                     return
             yield reading.end()
             if not reading.finished:
-                raise Unavailable("The model's provider broke off in the middle of its answer.", code="provider_cut")
+                raise _cut()
         except FreeholdError as error:
             self.error = error
             yield reading.broken(error.code, error.message)
@@ -162,7 +160,7 @@ class Passage:
         units, estimated, state = self._used()
         cost = self.way.price.cost(units) if units is not None else 0
         if estimated and units is None:  # nobody knows whether it ran: what was kept back for it is taken
-            cost = self.hold.nano
+            cost = self.hold.cost
         charge = self._books.settle(self.hold, self._books.charge(self.hold.tenant, cost, self.way.own))
         self.settled = Settled(
             state=state,
@@ -197,3 +195,7 @@ class Passage:
     def _provably_nothing(self) -> bool:
         """Return whether the attempt cost nothing: it never left, or its provider answered with an error."""
         return isinstance(self.error, NotSent) or self.status > 0
+
+
+def _cut() -> Unavailable:
+    return Unavailable("The model's provider broke off in the middle of its answer.", code="provider_cut")

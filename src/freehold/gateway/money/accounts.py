@@ -1,5 +1,6 @@
 """Accounts: what the operator agreed with a tenant. A mark-up, credit paid in advance, and where models may be."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +43,10 @@ class Account:
     def charge(self, cost_nano: int, *, own: bool) -> int:
         """Return what the tenant is charged for what a provider takes; `own`: from the tenant itself."""
         return cost_nano if own or not self.markup_ppm else -(-cost_nano * (PPM + self.markup_ppm) // PPM)
+
+    def cost(self, charge_nano: int, *, own: bool) -> int:
+        """Return what a provider may take for a charge not to be more than this."""
+        return charge_nano if own else charge_nano * PPM // (PPM + self.markup_ppm)
 
 
 NOTHING_AGREED: Final = Account()
@@ -107,9 +112,10 @@ def spend(tx: Tx, *, tenant: str, nano: int) -> None:
 
 def _added(tx: Tx, tenant: str, reference: str, nano: int) -> bool:
     """Return whether the record has it that `nano` was added under `reference`."""
-    for row in tx.execute(_CREDITED, {"of_tenant": tenant}):
-        if row.detail.get("reference") == reference:
-            if row.detail["nano"] != nano:
+    for told in tx.execute(_CREDITED, {"of_tenant": tenant}).scalars():
+        detail = json.loads(told)
+        if detail.get("reference") == reference:
+            if detail["nano"] != nano:
                 raise Conflict(
                     f"Another amount was added under the reference {reference[:80]!r}.",
                     code="reference_used",

@@ -43,6 +43,8 @@ class Hold:
 
     tenant: str
     nano: int
+    cost: int
+    """What the provider may take for it: the hold without the mark-up."""
     max_output: int | None
     """Tokens that the answer may have; none where the API has no such limit."""
     clamped: bool
@@ -172,7 +174,8 @@ class Books:
 
     def _held(self, tenant: str, tallies: tuple[Tally, ...], made: Offer, at: datetime, *, own: bool) -> Hold:
         counters.hold(tallies, made.nano)
-        return Hold(tenant, made.nano, made.output, made.clamped, at, own, tallies)
+        cost = self._agreed(tenant).cost(made.nano, own=own)
+        return Hold(tenant, made.nano, cost, made.output, made.clamped, at, own, tallies)
 
     async def _wait(self, book: Book, whom: Whom, estimate: Estimate, *, own: bool) -> Hold:
         """Wait in the order of coming, at most as long as patience lasts, and then take what there is."""

@@ -36,11 +36,11 @@ _HEARING: Final = ("transcribe", "audio", "realtime")
 
 @final
 class Listed(Mapping[str, Any]):
-    """The compiled list in a folder, read at the first question: most starts need no price of it."""
+    """The compiled list in a file, read at the first question: most starts need no price of it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Keep the list in `folder`."""
-        self._folder = folder
+    def __init__(self, file: Path) -> None:
+        """Keep the list in `file`."""
+        self._file = file
         self._found: Mapping[str, Any] | None = None
 
     @override
@@ -57,16 +57,15 @@ class Listed(Mapping[str, Any]):
 
     def _list(self) -> Mapping[str, Any]:
         if self._found is None:
-            self._found = listed(self._folder)
+            self._found = listed(self._file)
         return self._found
 
 
-def listed(folder: Path) -> dict[str, Any]:
-    """Return the compiled list that is kept in `folder`, compiled now if this version of it was not."""
-    out = folder / "prices.json"
+def listed(out: Path) -> dict[str, Any]:
+    """Return the compiled list that is kept in `out`, compiled now if this version of it was not."""
     kept = _kept(out)
     if kept is None:
-        folder.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", __name__, str(out)], check=True, timeout=SECONDS)  # noqa: S603 - ourselves
         kept = _kept(out)
     return kept or {}
