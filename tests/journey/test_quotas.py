@@ -271,8 +271,11 @@ def test_a_tenants_own_key_changes_no_tier(web: Web, acme: Tenant, api: TestClie
         assert refused(answer) == (403, "missing_scope")
 
 
-def test_what_is_spent_this_month_is_shown_and_not_held_back(web: Web, api: TestClient) -> None:
+def test_what_is_spent_this_month_is_shown_and_the_gateway_holds_it_back(
+    web: Web, acme: Tenant, api: TestClient
+) -> None:
     limited(api, spend_usd=5)
+    assert web.gateway.tiers == {acme.id: 5_000_000_000}
     assert quota(api, "spend_usd") == {"limit": 5, "used": 0, "over": False}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from freehold.catalog.tiers import TRIAL, shipped, trial
 from freehold.core.quotas import Quota
-from freehold.tenants.quotas import QUOTAS, month_of, today
+from freehold.tenants.quotas import QUOTAS, today
 from freehold.tenants.tiers import tier_of
 
 LATE = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
@@ -69,7 +69,3 @@ def test_a_tier_of_ones_own_has_no_limit_where_none_is_said() -> None:
 )
 def test_a_day_is_a_day_where_the_tenant_is(zone: str, day: str) -> None:
     assert today(zone, LATE) == day
-
-
-def test_a_month_begins_where_the_tenant_is() -> None:
-    assert month_of("Europe/Berlin", LATE).isoformat() == "2026-04-01T00:00:00+02:00"

@@ -142,12 +142,6 @@ def today(time_zone: str, at: datetime) -> str:
     return at.astimezone(_zone(time_zone)).date().isoformat()
 
 
-def month_of(time_zone: str, at: datetime) -> datetime:
-    """Return when the calendar month began, in a time zone."""
-    local = at.astimezone(_zone(time_zone))
-    return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
 def _standing(found: Any, at: datetime) -> Standing:
     tier = tier_of(found.tier, None if found.limits is None else stated(found.limits))
     limits = _NOTHING if tier is None else tier.limits

@@ -1,7 +1,7 @@
 """A tenant's tier, and how it stands with what the tier allows."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
@@ -10,7 +10,7 @@ from freehold.core.quotas import Quota
 from freehold.core.tenants import Tenant, TierSource
 from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
-from freehold.tenants.quotas import Use, month_of, report
+from freehold.tenants.quotas import Use, report
 from freehold.tenants.tiers import Terms, give, trial_terms
 from freehold.web.access import Here, InTenant
 from freehold.web.limiting import changed
@@ -69,8 +69,8 @@ async def put_tier(at: InTenant, body: NewTier) -> TenantView:
 async def list_quotas(at: InTenant) -> Listed[QuotaView]:
     """Return how much of each quota the tenant may have and has."""
     now = at.state.clock.now()
-    since = round(month_of(at.tenant.time_zone, now).timestamp() * 1000)
-    spent = (await at.state.gateway.usage(at.tenant.id, since=since))["total"].get("cost_nano", 0) / NANO
+    month = round(now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+    spent = (await at.state.gateway.usage(at.tenant.id, since=month))["total"].get("charge_nano", 0) / NANO
     uses = await in_thread(_report, at, now)
     known = [replace(use, used=spent) if use.quota is Quota.SPEND_USD else use for use in uses]
     return Listed(items=[QuotaView.of(use) for use in known])
