@@ -24,6 +24,8 @@ class FakeMoney:
     """What usage is summed to, whatever it is asked by."""
     asked: dict[str, Any] = field(default_factory=dict)
     """What the last question about usage was."""
+    paid: set[tuple[str, str]] = field(default_factory=set)
+    """References under which credit was added."""
     tiers: dict[str, int] = field(default_factory=dict)
     """What tenants may spend as their tiers say."""
     began: str = "first"
@@ -85,8 +87,11 @@ class FakeMoney:
         account |= changes
         return account
 
-    async def add_credit(self, tenant: str, nano: int, *, by: str) -> dict[str, Any]:
+    async def add_credit(self, tenant: str, nano: int, *, by: str, reference: str = "") -> dict[str, Any]:
         account = await self.account(tenant)
+        if reference and (tenant, reference) in self.paid:
+            return account
+        self.paid.add((tenant, reference))
         account["credit_nano"] = (account["credit_nano"] or 0) + nano
         return account
 

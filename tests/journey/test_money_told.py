@@ -156,7 +156,10 @@ async def test_a_tenant_that_pays_in_advance_spends_what_it_paid(stage: Stage) -
         with pytest.raises(FreeholdError) as refused:
             await stage.call("theirs/m")
         assert (refused.value.status, refused.value.code) == (402, "credit_exhausted")
-        await stage.ask("POST", "account/credit", {"nano": DOLLAR})
+        for _ in range(2):
+            await stage.ask("POST", "account/credit", {"nano": DOLLAR, "reference": "invoice 7"})
+        with pytest.raises(AssertionError, match="reference_used"):
+            await stage.ask("POST", "account/credit", {"nano": 1, "reference": "invoice 7"})
         await stage.call("theirs/m")
     account = await stage.ask("GET", "account")
     assert (account["credit_nano"], account["credit_left_nano"]) == (DOLLAR, DOLLAR - 20_000)

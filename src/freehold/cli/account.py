@@ -46,10 +46,14 @@ def set_account(
 def add_credit(
     tenant: TenantOption,
     usd: Annotated[str, typer.Option(help="How much was paid, in dollars; less than nothing takes back.")],
+    reference: Annotated[
+        str, typer.Option(help="By what, such as an invoice's number; under one nothing is added twice.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Add to what a tenant paid in advance; it spends only that from then on."""
-    _show(api().post(of_tenant(tenant, "account", "credit"), {"nano": nano(usd, below=True)}), as_json=as_json)
+    body = {"nano": nano(usd, below=True), "reference": reference}
+    _show(api().post(of_tenant(tenant, "account", "credit"), body), as_json=as_json)
 
 
 def _show(told: dict[str, Any], *, as_json: bool) -> None:

@@ -45,9 +45,10 @@ class MoneyLine(Line):
         """Change `markup_ppm`, whether it is `prepaid`, or its `regions`, and return the account."""
         return dict(await self.ask("accounts/set", {"tenant": tenant, "by": by, **changes}))
 
-    async def add_credit(self, tenant: str, nano: int, *, by: str) -> dict[str, Any]:
-        """Add to what a tenant paid in advance (or take away, below nothing), and return the account."""
-        return dict(await self.ask("accounts/credit", {"tenant": tenant, "nano": nano, "by": by}))
+    async def add_credit(self, tenant: str, nano: int, *, by: str, reference: str = "") -> dict[str, Any]:
+        """Add to what a tenant paid in advance (below nothing: take back), once per `reference`; return the account."""
+        asked = {"tenant": tenant, "nano": nano, "by": by, "reference": reference}
+        return dict(await self.ask("accounts/credit", asked))
 
     async def list_levels(self, tenant: str | None) -> list[dict[str, Any]]:
         """Return the levels that hold for a tenant: level, routes, own, set_by, set_at; no tenant: the platform's."""

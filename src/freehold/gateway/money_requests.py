@@ -37,6 +37,8 @@ class CreditRequest(msgspec.Struct, kw_only=True):
     tenant: str
     nano: int
     by: str
+    reference: str = ""
+    """By what it was paid; what was added under one is not added again."""
 
 
 class LevelRequest(TenantRequest, kw_only=True):

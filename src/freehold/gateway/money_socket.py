@@ -136,7 +136,12 @@ class Money:
         return _account(await self._change(lambda tx: accounts.put(tx, self._keep, **named, **changes), request.tenant))
 
     async def _credit(self, request: asked.CreditRequest) -> dict[str, Any]:
-        named: dict[str, Any] = {"tenant": request.tenant, "nano": request.nano, "by": request.by}
+        named: dict[str, Any] = {
+            "tenant": request.tenant,
+            "nano": request.nano,
+            "by": request.by,
+            "reference": request.reference,
+        }
         return _account(await self._change(lambda tx: accounts.top_up(tx, self._keep, **named), request.tenant))
 
     async def _levels(self, request: TenantRequest) -> list[dict[str, Any]]:

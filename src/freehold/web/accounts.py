@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from freehold.core.errors import Invalid
 from freehold.web.access import IdempotencyKey, InTenant
 from freehold.web.budgets import MOST
-from freehold.web.once import once
 from freehold.web.views import Asked
 
 router = APIRouter(tags=["accounts"])
@@ -29,7 +28,9 @@ class NewCredit(Asked):
     """Money that was paid."""
 
     nano: int = Field(ge=-MOST, le=MOST, strict=True)
-    """Nano-USD; less than nothing takes away."""
+    """Nano-USD; less than nothing takes back."""
+    reference: str = Field(default="", max_length=200)
+    """By what it was paid, such as the number of an invoice; what was added under one is not added again."""
 
 
 class NewRegions(Asked):
@@ -82,14 +83,10 @@ async def change_account(at: InTenant, body: AccountChange) -> AccountView:
 
 @router.post("/tenants/{tenant}/account/credit")
 async def add_credit(at: InTenant, body: NewCredit, key: IdempotencyKey = "") -> AccountView:
-    """Add to what the tenant paid in advance; it is prepaid from then on."""
-
-    async def add() -> str:
-        await at.state.gateway.add_credit(at.tenant.id, body.nano, by=at.caller.actor)
-        return at.tenant.id
-
-    await once(at.state, at.tenant.id, "credit", key, body.plain(), add)
-    return AccountView.of(await at.state.gateway.account(at.tenant.id))
+    """Add to what the tenant paid in advance; it is prepaid from then on. An Idempotency-Key is a reference too."""
+    # The gateway remembers references in the transaction that adds, so nothing is added twice whatever dies meanwhile.
+    by, reference = at.caller.actor, body.reference or key
+    return AccountView.of(await at.state.gateway.add_credit(at.tenant.id, body.nano, by=by, reference=reference))
 
 
 @router.put("/tenants/{tenant}/regions")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
-from freehold.core.errors import NotFound
+from freehold.core.errors import Invalid, NotFound
 from freehold.store.threads import in_thread
 from freehold.web.access import Here, InTenant, Operator, TheState
 from freehold.web.budgets import BudgetView
@@ -79,6 +79,7 @@ async def show_usage(
     format: Format = None,  # noqa: A002 - as the query has it
 ) -> Response | TenantUsageView:
     """Return what the tenant used, what it spent, and how that stands to its limits."""
+    _one_way(run, by or (DAY if wants_csv(request, format) else None))
     asked: dict[str, Any] = {"run": run, "since": _millis(since), "until": _millis(until)}
     if wants_csv(request, format):
         told = await at.state.gateway.usage(at.tenant.id, **asked, by=by or DAY)
@@ -102,12 +103,20 @@ async def show_platform_usage(
     format: Format = None,  # noqa: A002 - as the query has it
 ) -> Response | UsageView:
     """Return what all tenants used."""
+    _one_way(run, by or (DAY if wants_csv(request, format) else None))
     asked: dict[str, Any] = {"run": run, "since": _millis(since), "until": _millis(until)}
     if wants_csv(request, format):
         told = await state.gateway.usage(None, **asked, by=by or DAY)
         return _sheet(await in_thread(_of_all, state, by or DAY, told["groups"]), by or DAY)
     told = await state.gateway.usage(None, **asked, by=by or "")
     return UsageView(**_plain(told, await in_thread(_of_all, state, by or "", told["groups"])))
+
+
+def _one_way(run: str | None, by: str | None) -> None:
+    if run is not None and by is not None:
+        raise Invalid(
+            "A run's usage is not summed further.", code="bad_grouping", remedy="Leave out run, or by and the sheet."
+        )
 
 
 def _millis(at: datetime | None) -> int:
