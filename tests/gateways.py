@@ -1,5 +1,7 @@
 """A whole gateway for tests: real store, real sockets, a clock to wind."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,10 +36,14 @@ class Kit:
         return [link["action"] for link in await self.web.audit(TENANT)]
 
 
+PRICES = Path(tempfile.gettempdir()) / f"freehold-tests-{os.getuid()}" / "prices.json"
+"""Compiled once for all tests: it takes a second of a core."""
+
+
 @asynccontextmanager
 async def running(data: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Kit]:
     """Give a gateway over `data` while the block lasts."""
-    stated: dict[str, Any] = {"data": data, "rehearsal": True}
+    stated: dict[str, Any] = {"data": data, "rehearsal": True, "price_list": str(PRICES)}
     made = Settings(**(stated | settings))
     async with composed(made, clock or FakeClock()) as gateway, listening(made, gateway):
         web, worker = WebGateway(data / "run/gateway-web.sock"), WorkerGateway(data / "run/gateway-worker.sock")

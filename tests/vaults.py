@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from freehold.app.gateway import MIGRATIONS
+from freehold.app.gateway_store import MIGRATIONS
 from freehold.core.effects import EffectState
 from freehold.core.ids import Ids
 from freehold.gateway import ledger, secrets

@@ -100,6 +100,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     smtp_url: str = ""
     """Where mail goes, as `smtp://user:password@host:port` or `smtps://…`; empty prints it instead."""
 
+    price_list: str = ""
+    """File of the compiled price list, to keep one of your own; empty for `gateway/prices.json`, made when needed."""
+
     mail_from: str = "freehold@localhost"
     """Who mail comes from."""
 

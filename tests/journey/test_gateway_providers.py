@@ -85,8 +85,8 @@ async def test_missing_usage_is_estimated_and_marked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reply", "kind", "code", "metered"),
     [
-        (Fails(status=500), Unavailable, "provider_unavailable", "unsettled"),
-        (Fails(status=503), Unavailable, "provider_unavailable", "unsettled"),
+        (Fails(status=500), Unavailable, "provider_unavailable", "closed"),
+        (Fails(status=503), Unavailable, "provider_unavailable", "closed"),
         (Fails(status=429, headers={"Retry-After": "7"}), Unavailable, "provider_busy", "closed"),
         (Fails(status=401), Denied, "provider_refused", "closed"),
         (Fails(status=403), Denied, "provider_refused", "closed"),
@@ -99,10 +99,10 @@ async def test_missing_usage_is_estimated_and_marked(tmp_path: Path) -> None:
         (Sends(b'data: {"choices": {"a": 1}}\n\n'), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b'data: {"choices": [{"delta": {"content": 5}}]}\n\n'), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b'data: {"error": {"message": "overloaded"}}\n\n'), Unavailable, "provider_cut", "unsettled"),
-        (Sends(b"data: " + b"x" * (5 << 20)), Unavailable, "provider_malformed", "unsettled"),
+        (Sends(b"data: " + b"x" * (17 << 20)), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b"<html>", "text/html"), Unavailable, "provider_malformed", "unsettled"),
         (Sends(b"[]", "application/json"), Unavailable, "provider_malformed", "unsettled"),
-        (Sends(b'{"choices": []}', "application/json"), Unavailable, "provider_malformed", "unsettled"),
+        (Sends(b'{"choices": []}', "application/json"), Unavailable, "provider_malformed", "closed"),
     ],
 )
 async def test_a_fault_has_its_code_and_says_whether_to_try_again(
@@ -139,7 +139,7 @@ async def test_what_broke_off_may_be_tried_again_under_its_key_as_a_second_attem
         with pytest.raises(Unavailable):
             await kit.worker.chat(work(), **ASK)
         reply = await kit.worker.chat(work(), **ASK)
-        assert sorted(await usage_states(kit)) == ["closed", "unsettled"]
+        assert sorted(await usage_states(kit)) == ["closed", "closed"]
     assert reply.text == "Hi"
     assert len(scripted.requests) == 2
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from freehold.app.gateway import open_store
+from freehold.app.gateway_store import open_store
 from freehold.core.errors import FreeholdError
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.ports import Caller

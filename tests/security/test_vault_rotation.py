@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection as Tx
 from sqlalchemy import select, update
 
-from freehold.app.gateway import MIGRATIONS, open_store
+from freehold.app.gateway_store import MIGRATIONS, open_store
 from freehold.core.errors import Conflict, Denied
 from freehold.gateway import ledger, mending, pairs, rotating, secrets
 from freehold.gateway.data_keys import between_generations

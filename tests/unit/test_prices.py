@@ -157,22 +157,22 @@ def test_a_price_that_begins_on_a_day_holds_from_that_day(lists: dict[str, Any])
 
 
 def test_the_list_is_compiled_once_by_a_program_of_its_own(tmp_path: Path) -> None:
-    first = listed(tmp_path)
+    first = listed(tmp_path / "prices.json")
     kept = tmp_path / "prices.json"
     before = kept.stat().st_mtime_ns
-    assert listed(tmp_path) == first
+    assert listed(tmp_path / "prices.json") == first
     assert kept.stat().st_mtime_ns == before
     kept.write_text('{"format": 1, "list": "genai-prices 0.0.1"}')
-    assert listed(tmp_path)["list"] == first["list"]
+    assert listed(tmp_path / "prices.json")["list"] == first["list"]
     kept.write_text("{")
-    assert listed(tmp_path) == first
+    assert listed(tmp_path / "prices.json") == first
 
 
 def test_asking_for_prices_loads_nothing_of_the_list(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from datetime import datetime, UTC;"
         "from freehold.gateway.money.pricing import listed; from freehold.gateway.money.prices import Prices;"
-        f"prices = Prices(lists=listed(Path({str(tmp_path)!r})), now=lambda: datetime.now(UTC));"
+        f"prices = Prices(lists=listed(Path({str(tmp_path / 'prices.json')!r})), now=lambda: datetime.now(UTC));"
         "assert prices.of('openai', {}, 'gpt-5').known;"
         "print([name for name in ('genai_prices', 'pydantic', 'httpx', 'httpx2') if name in sys.modules])"
     )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from freehold.app.gateway import open_store
+from freehold.app.gateway_store import open_store
 from freehold.audit.recording import PLATFORM
 from freehold.gateway import secrets
 from freehold.gateway.keeping import Keep

@@ -13,7 +13,6 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,12 +21,12 @@ import uvicorn
 from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
+from freehold.app.gateway_store import master_key_file, migrated, open_store, price_list
 from freehold.app.in_child import in_child
 from freehold.app.model_drivers import model_drivers
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
-from freehold.core.ids import Ids
 from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.webhook import Webhook, verifier
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
@@ -40,7 +39,6 @@ from freehold.gateway.calls.routing import Ways
 from freehold.gateway.calls.trying import Trial
 from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.connections import Drivers
-from freehold.gateway.data_keys import any_key
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
@@ -50,7 +48,6 @@ from freehold.gateway.listening import alone, listen, listen_outside
 from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
 from freehold.gateway.money.prices import Prices
-from freehold.gateway.money.pricing import Listed
 from freehold.gateway.money_socket import Money
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.rotations import Rotations
@@ -58,14 +55,9 @@ from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
 from freehold.settings import Settings
-from freehold.store.db import Database, sqlite_address
-from freehold.store.revisions import stands_at_newest
-from freehold.vault.keyfile import counting_key, master_key
-from freehold.vault.sealing import Vault
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS: Final = Path(mending.__file__).parent / "migrations"
 SWEEP_SECONDS: Final = 300.0
 PLACE_SECONDS: Final = 60.0
 USED_SECONDS: Final = 60.0
@@ -85,43 +77,6 @@ class Gateway:
     web: Edge
     worker: Edge
     outside: Door
-
-
-def open_store(settings: Settings, clock: Clock) -> Keep:
-    """Open the gateway's store, brought up to date, under the master key."""
-    folder = settings.data / "gateway"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = master_key_file(settings)
-    master_key(file)  # a bad file is told before anything is changed
-    migrated(folder)
-    database = Database(sqlite_address(folder / "gateway.db"))
-    with database.read() as tx:
-        found = any_key(tx)
-    key = counting_key(file, lambda key: bool(found) and Vault(key).unwraps(*found))
-    keep = Keep(database, Vault(key), clock=clock, new_id=Ids(clock.now))
-    keep.check()
-    keep.written(lambda tx: mending.adopt(tx, keep))
-    return keep
-
-
-def master_key_file(settings: Settings) -> Path:
-    """Return where the master key is."""
-    stated = settings.master_key_file
-    return Path(stated) if stated else settings.data / "gateway" / "master.key"
-
-
-def migrated(folder: Path) -> None:
-    """Bring the store in `folder` up to date, if it is not."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(sqlite_address(folder / "gateway.db"))
-    try:
-        if not stands_at_newest(database, MIGRATIONS):
-            from freehold.store.migrating import migrate  # noqa: PLC0415 - what it loads is not for this process
-
-            migrate(database, MIGRATIONS, lock=folder / "migrate.lock")
-        (folder / "gateway.db").chmod(0o600)
-    finally:
-        database.close()
 
 
 def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
@@ -153,14 +108,11 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         ),
     )
     flights, books = Flights(), Books(keep)
-    prices = Prices(lists=Listed(settings.data / "gateway"), now=clock.now)
+    prices = Prices(lists=price_list(settings), now=clock.now)
     ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
     engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
     models, callers = Models(keep, engine, flights, seconds=settings.model_timeout), KeyCallers(keep)
     effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours, extended=books.forget)
-    found = keep.written(lambda tx: mending.recover(tx, keep))
-    if found:
-        log.warning("%d calls were under way when the gateway stopped; what came of them is unknown.", found)
     place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
     provider = sign_in_provider(settings, clock)
     sign_on = SignOn(keep, provider, settings.oidc_client_secret)

@@ -8,7 +8,6 @@ from freehold.catalog.providers import Preset, presets
 from freehold.core.clock import Clock
 from freehold.drivers.model.anthropic.format import Anthropic
 from freehold.drivers.model.gemini.format import Gemini
-from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.gateway.calls.ports import ModelDriver

@@ -99,8 +99,8 @@ class Models:
             async with asyncio.timeout(self._seconds):
                 reply = await _collected(passage, flight)
         except (FreeholdError, TimeoutError) as error:
-            await passage.leave()
             broke = book.broke(error)
+            await passage.leave(broke)
             await self._engine.close(passage, book)
             raise broke from error
         reach("gateway", "answered")

@@ -152,8 +152,12 @@ class Engine:
                 reading = way.driver.reading(inner, answer)
                 await passage.begin(answer, adapter.reading(reading, asked) if adapter else reading)
         except BaseException as error:
-            await self._broke(passage, one.told, _translated(error))
-            raise
+            broke = _translated(error)
+            await passage.leave(broke)
+            await self.close(passage, one.told)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise _told(passage, broke) from error
         self._cooling.answered(way.place)
         return passage
 
@@ -163,13 +167,6 @@ class Engine:
         except NotSent:
             await self._sleep(AGAIN_SECONDS)  # provably nothing happened, so once more changes nothing
             return await way.driver.send(sent, _left)
-
-    async def _broke(self, passage: Passage, told: Telling, error: FreeholdError) -> None:
-        await passage.fail(error)
-        await self.close(passage, told)
-        if isinstance(error, Unavailable) or (isinstance(error, Denied) and error.code == "provider_refused"):
-            raise _Failed(passage.usage_id, error)
-        raise error
 
     def _open(self, tx: Tx, one: "_Attempt", hold: Hold) -> str:
         whom, asked, way = one.whom, one.asked, one.way
@@ -251,6 +248,12 @@ class _Failed(Exception):
         self.usage_id, self.error = usage_id, error
 
 
+def _told(passage: Passage, error: FreeholdError) -> Exception:
+    """Return what an attempt that came to nothing is told as: whether another route may help."""
+    again = isinstance(error, Unavailable) or (isinstance(error, Denied) and error.code == "provider_refused")
+    return _Failed(passage.usage_id, error) if again else error
+
+
 def _limit(asked: Asked, hold: Hold) -> int | None:
     """Return the limit to put into a request whose money is short; where it might be refused, the stream is cut instead."""
     if not hold.clamped or hold.max_output is None:
@@ -295,6 +298,7 @@ def _translated(error: BaseException) -> FreeholdError:
             code="provider_timeout",
             remedy="Try again, or raise FREEHOLD_MODEL_TIMEOUT.",
         )
-    if not isinstance(error, asyncio.CancelledError):
-        log.error("A model driver broke.", exc_info=error)
+    if isinstance(error, asyncio.CancelledError):
+        return Unavailable("Nobody waited for the answer any longer.", code="caller_gone")
+    log.error("A model driver broke.", exc_info=error)
     return FreeholdError("The call to the model broke on our side.", remedy="See the gateway's log.")

@@ -7,6 +7,7 @@ compiled before, and compiles anew when another version of the list was installe
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from typing_extensions import override
+
+log = logging.getLogger(__name__)
 
 LIST: Final = "genai-prices"
 FORMAT: Final = 1
@@ -38,9 +41,9 @@ _HEARING: Final = ("transcribe", "audio", "realtime")
 class Listed(Mapping[str, Any]):
     """The compiled list in a file, read at the first question: most starts need no price of it."""
 
-    def __init__(self, file: Path) -> None:
-        """Keep the list in `file`."""
-        self._file = file
+    def __init__(self, file: Path, *, any_version: bool = False) -> None:
+        """Keep the list in `file`; with `any_version`, one that is there stays, whatever was installed."""
+        self._file, self._any_version = file, any_version
         self._found: Mapping[str, Any] | None = None
 
     @override
@@ -57,26 +60,30 @@ class Listed(Mapping[str, Any]):
 
     def _list(self) -> Mapping[str, Any]:
         if self._found is None:
-            self._found = listed(self._file)
+            self._found = listed(self._file, any_version=self._any_version)
         return self._found
 
 
-def listed(out: Path) -> dict[str, Any]:
-    """Return the compiled list that is kept in `out`, compiled now if this version of it was not."""
-    kept = _kept(out)
+def listed(out: Path, *, any_version: bool = False) -> dict[str, Any]:
+    """Return the compiled list that is kept in `out`, compiled now if this version (or any) of it was not."""
+    kept = _kept(out, any_version=any_version)
     if kept is None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", __name__, str(out)], check=True, timeout=SECONDS)  # noqa: S603 - ourselves
-        kept = _kept(out)
+        try:
+            subprocess.run([sys.executable, "-m", __name__, str(out)], check=True, timeout=SECONDS)  # noqa: S603 - ourselves
+        except (OSError, subprocess.SubprocessError):
+            log.exception("The price list cannot be compiled: until the next start nobody knows what providers take.")
+        kept = _kept(out, any_version=any_version)
     return kept or {}
 
 
-def _kept(out: Path) -> dict[str, Any] | None:
+def _kept(out: Path, *, any_version: bool) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(out.read_bytes())
     except (OSError, ValueError):
         return None
-    return found if (found.get("format"), found.get("list")) == (FORMAT, _name()) else None
+    fits = found.get("format") == FORMAT and (any_version or found.get("list") == _name())
+    return found if fits else None
 
 
 def _name() -> str:
