@@ -186,6 +186,8 @@ async def test_who_waited_long_enough_takes_what_is_there_or_is_refused(tmp_path
         with pytest.raises(Exhausted) as refused:
             await money.books.hold(WHOM, talk(100), own=False)
         assert refused.value.facts["held_nano"] == 140
+        assert "under way" in refused.value.message
+        assert refused.value.after > 0
         money.books.release(first)
         money.books.release(second)
 

@@ -98,6 +98,9 @@ async def test_people_are_warned_once_at_every_mark(tmp_path: Path) -> None:
         for _ in range(31):
             await again.call(10, whom=Whom(tenant=TENANT, agent="agt_2", attended=True))
         assert (await warned(money))[3:] == [("tenant", 50)]
+        money.clock.wind(32 * SECOND_DAY)
+        assert await money.keep.write(lambda tx: mending.sweep(tx, money.keep)) == 4
+        assert await warned(money) == []
 
 
 async def test_a_mark_up_is_charged_on_the_platforms_connections_only(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from freehold.core.effects import SANDBOX, EffectState
 from freehold.gateway import ledger
 from freehold.gateway.keeping import Keep
 from freehold.gateway.manifests import adopt_all
-from freehold.gateway.money import meter
+from freehold.gateway.money import meter, warnings
 from freehold.gateway.tables import effects
 
 KEPT: Final = timedelta(days=7)
@@ -46,8 +46,8 @@ def adopt(tx: Tx, keep: Keep) -> None:
 
 
 def sweep(tx: Tx, keep: Keep) -> int:
-    """Expire questions nobody answered and drop what was kept for repeats; return how many rows changed."""
-    return _expire(tx, keep) + _drop(tx, keep)
+    """Expire questions nobody answered, drop what was kept for repeats, and old warnings; return how many rows."""
+    return _expire(tx, keep) + _drop(tx, keep) + warnings.drop(tx, keep)
 
 
 def _expire(tx: Tx, keep: Keep) -> int:

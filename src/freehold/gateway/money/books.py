@@ -220,16 +220,18 @@ class Books:
         limited = counters.limited(tallies)
         made = self._offer(book, estimate, limited, own=own, last=True)
         if made is REFUSED:
-            raise self._refused(whom.tenant, limited, at)
+            free = counters.free(limited)
+            busy = free is not None and book.account.charge(estimate.nano(estimate.least), own=own) <= free
+            raise self._refused(whom.tenant, limited, at, busy=busy)
         return self._held(whom.tenant, tallies, made, at, own=own)
 
-    def _refused(self, tenant: str, limited: list[Tally], at: datetime) -> Exhausted:
+    def _refused(self, tenant: str, limited: list[Tally], at: datetime, *, busy: bool = False) -> Exhausted:
         """Return the refusal, and see to it that people are told once that a limit is reached."""
-        tally = refusals.tightest(limited)
-        marks = tuple(reached(tally))
+        tally = refusals.tightest(limited, busy=busy)
+        marks = () if busy else tuple(reached(tally))
         if marks:
             self._start(self._keep.write(lambda tx: note(tx, self._keep, tenant=tenant, crossings=marks)))
-        return refusals.exhausted(tally, at)
+        return refusals.exhausted(tally, at, busy=busy)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

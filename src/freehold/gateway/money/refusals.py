@@ -9,6 +9,7 @@ from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
 
 PAYMENT_REQUIRED: Final = 402
+BUSY_SECONDS: Final = 10.0
 _WHOSE: Final = {
     BudgetScope.TIER: "the tenant's tier",
     BudgetScope.CREDIT: "the tenant's credit",
@@ -36,14 +37,24 @@ def told(tally: Tally, at: datetime) -> dict[str, Any]:
     }
 
 
-def tightest(limited: list[Tally]) -> Tally:
-    """Return the limit that leaves least."""
-    return min(limited, key=lambda one: (one.free, one.room))
+def tightest(limited: list[Tally], *, busy: bool = False) -> Tally:
+    """Return the limit that leaves least: for ever, or (`busy`) as long as others hold some of it."""
+    return min(limited, key=lambda one: (one.room, one.free) if busy else (one.free, one.room))
 
 
-def exhausted(tally: Tally, at: datetime) -> Exhausted:
-    """Return the refusal of a call for which `tally` has no room."""
+def exhausted(tally: Tally, at: datetime, *, busy: bool = False) -> Exhausted:
+    """Return the refusal of a call for which `tally` has no room; `busy`: only as long as others hold it."""
     facts = told(tally, at)
+    if busy:
+        error = Exhausted(
+            f"What is left of the budget of {_WHOSE[tally.scope]} is held for calls under way.",
+            after=BUSY_SECONDS,
+            code="budget_exhausted",
+            status=PAYMENT_REQUIRED,
+            remedy="Try again when some of them are over, or ask for shorter answers.",
+        )
+        error.facts = facts
+        return error
     left = f"{_usd(max(0, tally.room))} of {_usd(tally.limit or 0)} USD are left"
     credit = tally.scope is BudgetScope.CREDIT
     error = Exhausted(

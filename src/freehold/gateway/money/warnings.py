@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from freehold.core.money import BudgetScope, Period
 from freehold.gateway.keeping import Keep
@@ -15,6 +16,7 @@ from freehold.gateway.tables import budget_warnings
 MARKS: Final = (50, 80, 100)
 NEARLY: Final = 90
 """Percent from which a refusal means that a limit is reached; before, the call was just too large."""
+KEPT: Final = timedelta(days=30)
 MAX_AFTER: Final = 500
 _KNOWN: Final = select(budget_warnings.c.id).where(
     budget_warnings.c.tenant == bindparam("of_tenant"),
@@ -88,3 +90,8 @@ def after(tx: Tx, last: str = "", *, limit: int = MAX_AFTER) -> list[dict[str, A
     """Return what was noted behind the warning `last`, of all tenants, the oldest first."""
     rows = select(budget_warnings).where(budget_warnings.c.id > last).order_by(budget_warnings.c.id).limit(limit)
     return [row._asdict() for row in tx.execute(rows)]
+
+
+def drop(tx: Tx, keep: Keep) -> int:
+    """Let go of warnings that are old, and return how many there were."""
+    return tx.execute(delete(budget_warnings).where(budget_warnings.c.at <= keep.now() - KEPT)).rowcount
