@@ -62,12 +62,12 @@ def _system(told: Any) -> list[Json]:
 
 def _message(message: Json) -> list[Json]:
     """Return the messages that one of Anthropic's means: results of tools are messages of their own, and come first."""
-    role, content = message.get("role"), message.get("content")
+    role, content = str(message.get("role")), message.get("content")
     if role not in {"user", "assistant", "system"}:
         raise _wrong("messages")
     if isinstance(content, str):
         return [{"role": role, "content": content}]
-    blocks = [block for block in _objects(content, "messages") if block.get("type") not in _THOUGHTS]
+    blocks = [block for block in _objects(content, "messages") if str(block.get("type")) not in _THOUGHTS]
     if role == "assistant":
         return _assistant(blocks)
     results: list[Json] = []

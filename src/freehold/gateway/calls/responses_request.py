@@ -84,7 +84,7 @@ def _input(told: Any) -> list[Json]:
 
 
 def _message(item: Json) -> Json:
-    role, content = item.get("role"), item.get("content")
+    role, content = str(item.get("role")), item.get("content")
     if role not in {"user", "assistant", "system", "developer"}:
         raise _wrong("input.role")
     role = "system" if role == "developer" else role

@@ -23,7 +23,7 @@ _BUDGETS: Final = MappingProxyType({"minimal": 1_024, "low": 1_024, "medium": 4_
 """Tokens to think with, for the words in which callers say it."""
 _HERE: Final = frozenset(
     {"model", "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls"}
-    | {"response_format", "reasoning_effort", "stream", "stop"}
+    | {"response_format", "reasoning_effort", "stream", "stop", "temperature", "top_p"}
 )
 _LEFT_OUT: Final = frozenset(
     {"seed", "user", "store", "metadata", "service_tier", "stream_options", "safety_identifier", "prompt_cache_key"}
@@ -40,16 +40,11 @@ def messages(asked: Asked, *, model: str, limit: int | None) -> bytes:
     told = _decoded(asked.body)
     system, turns = _turns(told.get("messages"))
     most = limit or told.get("max_completion_tokens") or told.get("max_tokens") or USUAL_LIMIT
-    body: Json = {"model": model, "max_tokens": most, "messages": turns}
+    if type(most) is not int:
+        raise _wrong("max_tokens")
+    body: Json = {"model": model, "max_tokens": most, "messages": turns} | _wishes(told)
     if system:
         body["system"] = system
-    for name, value in told.items():
-        if name in {"temperature", "top_p"} and value is not None:
-            body[name] = min(value, 1.0) if name == "temperature" else value
-        elif name not in _HERE | _LEFT_OUT and value is not None and value not in _IDLE.get(name, ()):
-            raise _unsaid(name)
-    if told.get("stop"):
-        body["stop_sequences"] = [told["stop"]] if isinstance(told["stop"], str) else told["stop"]
     if told.get("stream"):
         body["stream"] = True
     body |= _tools(told) | _format(told.get("response_format")) | _thinking(told.get("reasoning_effort"), most)
@@ -58,12 +53,27 @@ def messages(asked: Asked, *, model: str, limit: int | None) -> bytes:
     return msgspec.json.encode(body)
 
 
+def _wishes(told: Json) -> Json:
+    """Return what stands in both formats alike; raise `Invalid` for what stands only in the caller's."""
+    made: Json = {}
+    for name, value in told.items():
+        if name in {"temperature", "top_p"} and value is not None:
+            if not isinstance(value, int | float):
+                raise _wrong(name)
+            made[name] = min(value, 1.0)  # more than that is not known there
+        elif name not in _HERE | _LEFT_OUT and value is not None and value not in _IDLE.get(name, ()):
+            raise _unsaid(name)
+    if told.get("stop"):
+        made["stop_sequences"] = [told["stop"]] if isinstance(told["stop"], str) else told["stop"]
+    return made
+
+
 def _turns(told: Any) -> tuple[str, list[Json]]:
     """Return what the system says, and the turns of the others; turns of the same side are one."""
     system: list[str] = []
     turns: list[Json] = []
     for message in _objects(told, "messages"):
-        role = message.get("role")
+        role = str(message.get("role"))
         if role in {"system", "developer"}:
             system.append(_words(message.get("content")))
             continue
@@ -90,7 +100,7 @@ def _heard(message: Json) -> list[Json]:
 def _said(message: Json) -> list[Json]:
     blocks = _text(_words(message.get("content")) if message.get("content") else "")
     for call in _objects(message.get("tool_calls") or [], "messages.tool_calls"):
-        function = call.get("function") or {}
+        (function,) = _objects([call.get("function") or {}], "messages.tool_calls.function")
         blocks.append(
             {
                 "type": "tool_use",

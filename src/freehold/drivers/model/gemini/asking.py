@@ -68,7 +68,7 @@ def _turns(told: Any, *, signed: bool) -> Json:
     turns: list[Json] = []
     names: dict[str, str] = {}
     for message in _objects(told, "messages"):
-        role = message.get("role")
+        role = str(message.get("role"))
         parts = _parts(message.get("content"))
         if role in {"system", "developer"}:
             system += parts
@@ -90,7 +90,7 @@ def _turns(told: Any, *, signed: bool) -> Json:
 
 
 def _call(call: Json, names: dict[str, str], *, signed: bool) -> Json:
-    function = call.get("function") or {}
+    (function,) = _objects([call.get("function") or {}], "messages.tool_calls.function")
     names[str(call.get("id"))] = str(function.get("name"))
     part: Json = {"functionCall": {"name": function.get("name"), "args": _object(function.get("arguments"))}}
     match call.get("extra_content"):
