@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from freehold.app.clock import SystemClock
 from freehold.cli.amounts import dollars
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
@@ -109,6 +108,8 @@ def _moment(text: str | None) -> str | None:
         return None
     ago = _AGO.fullmatch(text)
     if ago:
+        from freehold.app.clock import SystemClock  # noqa: PLC0415 - 60 ms that only this needs
+
         return (SystemClock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
     try:
         at = datetime.fromisoformat(text)

@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Connection as Tx
 
 from freehold.audit.recording import PLATFORM
-from freehold.core.errors import NotFound
 from freehold.core.money import Budget, BudgetScope
 from freehold.gateway import connections, standing
 from freehold.gateway import money_requests as asked
@@ -200,11 +199,7 @@ class Money:
 
     def _known_key(self, tx: Tx, tenant: str, key: str) -> None:
         if key not in {known["id"] for known in model_keys.listed(tx, tenant=tenant)}:
-            raise NotFound(
-                f"There is no model key {key[:80]!r}.",
-                code="unknown_model_key",
-                remedy="`freehold model-key list` shows all.",
-            )
+            raise model_keys.missing()
 
     async def _change(self, work: Callable[[Tx], T], tenant: str = "") -> T:
         """Do what changes configuration; with `tenant`, its limits are read anew."""

@@ -117,11 +117,7 @@ def revoke(tx: Tx, keep: Keep, *, tenant: str, key: str, by: str) -> dict[str, A
     """Put a key of `tenant` out of force for good, and return it; one that is out already stays so."""
     row = tx.execute(select(model_keys).where(*_is(tenant, key))).first()
     if row is None:
-        raise NotFound(
-            f"There is no model key {key[:80]!r}.",
-            code="unknown_model_key",
-            remedy="`freehold model-key list` shows all.",
-        )
+        raise missing()
     if row.revoked_at is not None:
         return _view(row)
     tx.execute(update(model_keys).where(*_is(tenant, key)).values(revoked_at=keep.now()))
@@ -136,6 +132,13 @@ def listed(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
     """Return the keys of `tenant`, newest first; never the text of one, nor its hash."""
     rows = tx.execute(select(model_keys).where(model_keys.c.tenant == tenant).order_by(model_keys.c.id.desc()))
     return [_view(row) for row in rows]
+
+
+def missing() -> NotFound:
+    """Return the error that tells there is no such key, whoever's it may be."""
+    return NotFound(
+        "There is no such model key.", code="unknown_model_key", remedy="`freehold model-key list` shows all."
+    )
 
 
 def used(tx: Tx, ids: Collection[str], at: datetime) -> None:
