@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_a_sandbox_is_shown_to_hold_no_secret_and_to_reach_nothing(platform: Loc
     assert not any(one["path"].startswith("/usr/") for one in sight["files"])
 
 
-def test_a_secret_that_lies_there_packed_is_found_by_name_and_not_told(platform: LocalPlatform, desk: Desk) -> None:
+def test_a_secret_that_lies_there_packed_is_found_and_told_by_name_alone(platform: LocalPlatform, desk: Desk) -> None:
     packed = base64.b64encode(b"x" + SECRET.encode()).decode()
     say(desk, f"run: printf %s {packed} > notes.txt")
     done = run_cli(platform, "sandbox", "prove", "--tenant", TENANT)
@@ -58,14 +59,9 @@ def test_a_secret_that_lies_there_packed_is_found_by_name_and_not_told(platform:
     assert "provider (base64) in ada: file /work/notes.txt" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     say(desk, "run: rm notes.txt")
-    assert proof(platform)[0] == 0
-
-
-def test_the_record_tells_that_somebody_looked(platform: LocalPlatform, desk: Desk) -> None:
-    proof(platform)
     rows = patient(lambda: desk.api.items(of_tenant(TENANT, "audit"), action="secret.seek"))
-    assert rows
-    assert all(row["actor"] == "platform" for row in rows)
+    assert {row["actor"] for row in rows} == {"platform"}
+    assert all(row["detail"]["bytes"] for row in rows)
 
 
 def test_a_tenant_without_agents_has_nothing_to_prove(platform: LocalPlatform, desk: Desk) -> None:
@@ -80,3 +76,22 @@ def test_without_a_platform_it_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "away" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_another_user_than_the_platforms_is_refused(tmp_path: Path) -> None:
+    away = LocalPlatform(tmp_path / "data")
+    away.data.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to somebody else")
+    os.chown(away.data, 12_345, 12_345)
+    done = run_cli(away, "sandbox", "prove", "--tenant", TENANT)
+    assert done.returncode == 1
+    assert "another_user" in done.stderr
+    os.chown(away.data, 0, 0)
+
+
+def test_where_nothing_is_isolated_there_is_nothing_to_prove(tmp_path: Path) -> None:
+    open_to_all = LocalPlatform(tmp_path / "data", environment={"FREEHOLD_RUNTIME": "process"})
+    done = run_cli(open_to_all, "sandbox", "prove", "--tenant", TENANT)
+    assert done.returncode == 1
+    assert "isolates nothing" in done.stderr

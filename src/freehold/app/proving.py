@@ -7,6 +7,7 @@ looks from inside, and hands all it saw to the gateway, which alone knows what a
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from freehold.app.probing import ARGV, Sight, look
 from freehold.app.runtime import most, open_runtime
 from freehold.app.users import apart
 from freehold.core.agents import Agent
-from freehold.core.errors import Invalid
+from freehold.core.errors import Denied, Invalid
 from freehold.core.ids import Ids
 from freehold.core.tenants import Tenant
 from freehold.gateway.client import WebGateway, Work, WorkerGateway
@@ -177,7 +178,17 @@ async def _gateway(settings: Settings) -> AsyncIterator[tuple[WebGateway, Worker
 
 
 def _as_started(settings: Settings) -> Settings:
-    """Return the settings as `freehold up` gives them to a worker, where it started this platform as root."""
+    """
+    Return the settings as `freehold up` gives them to a worker, where it started this platform as root.
+
+    Raises `Denied` for another user than the one who did: sandboxes that it made would be others, and their files too.
+    """
+    if settings.data.exists() and settings.data.stat().st_uid != os.geteuid():
+        raise Denied(
+            f"The platform over {settings.data} was started by another user.",
+            code="another_user",
+            remedy="Ask as the user who started it.",
+        )
     if not (settings.data / "run" / "spawner.sock").exists():
         return settings
     return msgspec.structs.replace(settings, spawner=True, gateway_user=apart(settings).gateway.uid)
