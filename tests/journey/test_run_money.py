@@ -107,6 +107,24 @@ async def test_what_somebody_attends_is_not_held_to_the_limit_of_what_nobody_doe
         assert isinstance(await stage.say("hello"), Done)
 
 
+async def test_marks_are_noted_as_runs_spend_for_those_who_are_to_be_told(tmp_path: Path) -> None:
+    async with played(tmp_path) as (kit, stage):
+        stage.run = replace(stage.run, attended=False)
+        await stage.say("hello")
+        spent = (await kit.web.usage(TENANT))["total"]["charge_nano"]
+        await limited(kit, 5 * spent)
+        ending: Ending = Done("")
+        while isinstance(ending, Done):
+            stage.run = replace(stage.run, state=RunState.QUEUED, segment=stage.run.segment + 1)
+            ending = await stage.say("hello")
+        assert isinstance(ending, Fail)
+        noted = await kit.web.warnings("")
+        assert noted[0]["percent"] == 50
+        assert {(one["tenant"], one["scope"], one["limit_nano"]) for one in noted} == {(TENANT, "tenant", 5 * spent)}
+        assert (await kit.web.look())["warned"] == noted[-1]["id"]
+        assert await kit.web.warnings(noted[-1]["id"]) == []
+
+
 async def levels(kit: Kit, **routes: str) -> None:
     for level, route in routes.items():
         await kit.web.set_level(TENANT, level, [route], by="ann")

@@ -121,6 +121,20 @@ async def test_another_process_of_the_gateway_is_told_everything(web: Web, acme:
     assert web.gateway.tiers == {acme.id: 5 * NANO}
 
 
+async def test_one_that_was_deleted_is_not_told_of_and_is_once_it_is_back(web: Web, acme: Tenant) -> None:
+    async with api(web) as asking:
+        await tier(asking, 5)
+        await give(asking)
+        assert (await asking.delete(f"{ACME}?confirm=acme")).status_code == 200
+        web.gateway.tiers.clear()
+        await tier(asking, 4)
+        await limit_all(web.state)
+        assert web.gateway.tiers == {}
+        for step in ("restore", "resume"):
+            assert (await asking.post(f"{ACME}/{step}")).status_code == 200
+    assert web.gateway.tiers == {acme.id: 4 * NANO}
+
+
 async def test_a_tier_that_ends_ends_the_spending(web: Web, acme: Tenant) -> None:
     async with api(web) as asking:
         await tier(asking, 5)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, Row, Text, bindparam, cas
 
 from freehold.core.errors import NotFound
 from freehold.core.quotas import Quota
-from freehold.core.tenants import TierSource
+from freehold.core.tenants import TenantState, TierSource
 from freehold.store.schema import one_of, table, tenant_column
 from freehold.store.tenants import tenant_table
 from freehold.store.types import Coded, Json, Moment
@@ -46,6 +46,7 @@ _PLACES: Final = select(
     tier_table.c.limits,
 ).select_from(tenant_table.outerjoin(tier_table, tier_table.c.name == tenant_table.c.tier))
 _PLACE: Final = _PLACES.where(tenant_table.c.id == bindparam("of_tenant"))
+_KEPT_PLACES: Final = _PLACES.where(tenant_table.c.state != TenantState.DELETED)
 _PLACE_TAKEN: Final = _PLACE.with_for_update(of=tenant_table)
 _OURS: Final = (tally_table.c.tenant == bindparam("of_tenant"), tally_table.c.quota == bindparam("of_quota"))
 _RAISE: Final = (
@@ -108,8 +109,8 @@ def place(connection: Connection, tenant: str, *, taken: bool) -> Row[*tuple[obj
 
 
 def places(connection: Connection) -> Iterable[Row[*tuple[object, ...]]]:
-    """Return the same of all tenants."""
-    return connection.execute(_PLACES)
+    """Return the same of all tenants that are not deleted."""
+    return connection.execute(_KEPT_PLACES)
 
 
 def tally(connection: Connection, tenant: str, quota: Quota, *, day: str, more: int) -> int:

@@ -145,6 +145,8 @@ async def suspend_tenant(at: InTenant) -> TenantView:
 @router.post(f"{THE_TENANT}/resume")
 async def resume_tenant(at: InTenant) -> TenantView:
     """Let everything in a suspended tenant go on where it was."""
+    with suppress(Unavailable):  # while it is away nothing is spent, and it is told everything once it is back
+        await limit_spending(at.state, at.tenant.id, by=at.caller.actor)
     resumed = await in_thread(_moved, at, TenantEvent.RESUME)
     await hold(at.state, at.tenant.id, held=False, by=at.caller.actor)
     await in_thread(unpause_all, at.tenancy, at.state.engine, clock=at.state.clock)
