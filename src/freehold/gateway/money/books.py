@@ -280,7 +280,7 @@ class Books:
         def read(tx: Tx) -> tuple[list[Budget], Account, dict[Period, Spent], int]:
             limits = budgets.listed(tx, tenant=book.tenant)
             account = accounts.find(tx, tenant=book.tenant)
-            spent = {period: sums.spent(tx, tenant=book.tenant, period=period, at=at) for period in wanted}
+            spent = sums.spent(tx, tenant=book.tenant, periods=wanted, at=at)
             runs = before is not None and any(limit.scope is BudgetScope.RUN for limit in limits)
             of_run = sums.of_run(tx, tenant=book.tenant, run=run, before=before) if runs and before else -1
             return limits, account, spent, of_run

@@ -1,24 +1,25 @@
 """What the meter's rows say was spent: by everyone a limit can be about, for the books to begin from."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection as Tx
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from freehold.core.money import BudgetScope, Period, begins, ends, window
 from freehold.gateway.tables import usage
 
 _WHO: Final = (usage.c.agent, usage.c.model_key, usage.c.level, (usage.c.run != "").label("runs"), usage.c.attended)
+_TODAY: Final = and_(usage.c.opened_at >= bindparam("dawn"), usage.c.opened_at < bindparam("night")).label("today")
 _SUMS: Final = (
-    select(*_WHO, func.sum(usage.c.charge_nano).label("nano"))
+    select(*_WHO, _TODAY, func.sum(usage.c.charge_nano).label("nano"))
     .where(
         usage.c.tenant == bindparam("of_tenant"),
         usage.c.opened_at >= bindparam("since"),
         usage.c.opened_at < bindparam("until"),
     )
-    .group_by(*_WHO)
+    .group_by(*_WHO, _TODAY)
     .having(func.sum(usage.c.charge_nano) > 0)
 )
 _RUN: Final = select(func.coalesce(func.sum(usage.c.charge_nano), 0)).where(
@@ -40,17 +41,26 @@ def subjects(*, agent: str, key: str, level: str, unattended: bool) -> Iterator[
         yield BudgetScope.UNATTENDED, ""
 
 
-def spent(tx: Tx, *, tenant: str, period: Period, at: datetime) -> Spent:
-    """Return what was charged in the window of `period` that `at` lies in."""
-    since = begins(period, at)
-    until = ends(period, at) or at + timedelta(days=1)
-    found: Spent = {}
-    named = window(period, at)
-    for row in tx.execute(_SUMS, {"of_tenant": tenant, "since": since, "until": until}):
+def spent(tx: Tx, *, tenant: str, periods: Sequence[Period], at: datetime) -> dict[Period, Spent]:
+    """Return what was charged in the day, the month or both that `at` lies in; the rows are read once."""
+    if not periods:
+        return {}
+    bounds = {
+        "since": min(begins(period, at) or at for period in periods),
+        "until": max(ends(period, at) or at for period in periods),
+        "dawn": begins(Period.DAY, at),
+        "night": ends(Period.DAY, at),
+    }
+    found: dict[Period, Spent] = {period: {} for period in periods}
+    for row in tx.execute(_SUMS, {"of_tenant": tenant} | bounds):
         unattended = bool(row.runs) and not row.attended
-        for scope, subject in subjects(agent=row.agent, key=row.model_key, level=row.level, unattended=unattended):
-            key = (scope, subject, period, named)
-            found[key] = found.get(key, 0) + int(row.nano)
+        for period in periods:
+            if period is Period.DAY and not row.today:
+                continue
+            of_period, named = found[period], window(period, at)
+            for scope, subject in subjects(agent=row.agent, key=row.model_key, level=row.level, unattended=unattended):
+                key = (scope, subject, period, named)
+                of_period[key] = of_period.get(key, 0) + int(row.nano)
     return found
 
 
