@@ -207,6 +207,9 @@ async def test_the_master_key_is_replaced_while_everything_goes_on(tmp_path: Pat
     assert master_key(path) != before
     assert [file.name for file in path.parent.glob("master*")] == ["master.key"]
     put(keep, "later", "value", "ten_3")
+    put(keep, "smtp", "value", None)
+    assert await rotating.replace_master(keep, path, by="tester") == 4
+    assert keep._read(lambda tx: keep.manifests.faults(tx, "")) == []
     for tenant in ("ten_1", "ten_2"):
         whole(keep, 20, tenant)
     keep.close()

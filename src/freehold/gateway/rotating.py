@@ -96,7 +96,7 @@ async def replace_master(keep: Keep, path: Path, *, by: str) -> int:
         # Here and not before: whoever needs a key from now on is behind us in the one line of writers.
         keep.keys.vault = Vault(fresh, before)
         wrapped = keep.keys.wrap_anew(tx)
-        keep.note(tx, None, actor=by, action="vault.rotate", subject="master key", detail={"keys": wrapped})
+        keep.note(tx, None, actor=by, action="vault.wrap", subject="master key", detail={"keys": wrapped})
         return wrapped
 
     try:
