@@ -20,27 +20,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold import failpoints
-from freehold.agents.connection_tools import ConnectionTools
-from freehold.agents.delegating import Delegating
-from freehold.agents.framing import Instructions
-from freehold.agents.furnishing import Furnished
-from freehold.agents.loop import body_of
-from freehold.agents.sandbox_tools import SandboxTools
-from freehold.app.clearing import Clearing
+from freehold.app.agents import agents
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
-from freehold.app.runtime import most, open_runtime
 from freehold.app.serving import run_process, stop_asked
 from freehold.audit import database as record
 from freehold.audit import sealing
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, FreeholdError
-from freehold.core.ids import Ids
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.drivers.engine.dbos.driver import DbosDispatcher
-from freehold.drivers.objects.folder import FolderObjects
 from freehold.gateway.client import WorkerGateway
 from freehold.ingress.relaying import Relay
 from freehold.runs import clockwork, pausing, reconciling
@@ -49,11 +40,8 @@ from freehold.runs.forgetting import Forgetting
 from freehold.runs.nudging import Nudge, listen
 from freehold.runs.segment import Body
 from freehold.runs.segments import Segments
-from freehold.sandboxes.allowing import ByTier
-from freehold.sandboxes.waking import Sandboxes
 from freehold.settings import Settings
 from freehold.store.looking import Look
-from freehold.store.objects import TenantFiles
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 
@@ -220,7 +208,7 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
         stack.callback(web.close)
         stack.push_async_callback(gateway.close)
         if body is None:
-            body = await stack.enter_async_context(_agents(settings, store, clock, ids, gateway))
+            body = await stack.enter_async_context(agents(settings, store, clock, ids, gateway))
         worker = f"worker_{secrets.token_hex(8)}"
         closing = Closing(engine=engine, ids=ids, clock=clock, approval_hours=settings.approval_hours)
         relay = Relay(store, gateway, {"webhook": WebhookChannel()}, clock=clock)
@@ -251,45 +239,6 @@ async def serve(settings: Settings) -> None:
 def main(settings: Settings) -> None:
     """Run the worker process."""
     run_process(settings, serve(settings))
-
-
-@asynccontextmanager
-async def _agents(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, gateway: WorkerGateway
-) -> AsyncIterator[Body]:
-    """Give the body that runs agents, and the sandboxes it wakes; they go with us."""
-    sandboxes = Sandboxes(
-        open_runtime(settings),
-        new_id=ids,
-        clock=clock,
-        limits=ByTier(store, most(settings), clock),
-        idle=settings.sandbox_idle,
-        wakes=settings.sandbox_wakes,
-        report=gateway.sandbox_usage,
-        boxes=gateway,
-    )
-    objects = FolderObjects(settings.data)
-    hands = Furnished(sandboxes, store, lambda tenant: TenantFiles(objects, tenant))
-    clearing = Clearing(
-        store, sandboxes.forget, lambda tenant: TenantFiles(objects, tenant), data=settings.data, clock=clock
-    )
-    keeping = [asyncio.create_task(sandboxes.keep()), asyncio.create_task(clearing.keep())]
-    try:
-        yield body_of(
-            gateway=gateway,
-            sandboxes=hands,
-            tools=[
-                SandboxTools(gateway, hands, timeout=settings.sandbox_timeout),
-                Delegating(gateway),
-                ConnectionTools(gateway),
-            ],
-            contexts=[Instructions()],
-            model_attempts=settings.model_attempts,
-        )
-    finally:
-        for duty in keeping:
-            duty.cancel()
-        await sandboxes.close()
 
 
 @contextmanager
