@@ -5,19 +5,19 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from freehold.testing.upstream.server import serving
-from tests.calling import CHAT, CLAUDE, CREDENTIAL, apart, gateway_process
+from tests.calling import CHAT, CLAUDE, CREDENTIAL, Desk, apart, gateway_process
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 NEW, LITELLM = ROOT / ".venv-clients/bin/python", ROOT / ".venv-clients-litellm/bin/python"
 MISSING = "what others wrote is missing; `tools/environment clients` installs it"
-SECONDS = 90
+SECONDS = 300
 SCRIPTS = {
     "openai_chat.py": NEW,
     "openai_other.py": NEW,
@@ -31,7 +31,7 @@ SCRIPTS = {
 
 pytestmark = [
     pytest.mark.skipif(not (NEW.exists() and LITELLM.exists()), reason=MISSING),
-    pytest.mark.xdist_group("clients"),
+    pytest.mark.asyncio(loop_scope="module"),
 ]
 
 
@@ -65,12 +65,13 @@ def failed(told: dict[str, str]) -> str:
     return "\n".join(f"{name}: {error}" for name, error in told.items() if error)
 
 
-@asynccontextmanager
-async def through(data: Path) -> AsyncIterator[tuple[str, str]]:
-    async with apart(data, keys=[CREDENTIAL]) as desk, gateway_process(desk):
-        await desk.prepare()
-        yield desk.url, desk.key
-        await desk.balanced()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """A gateway that all clients share, with the provider behind it."""
+    async with apart(tmp_path_factory.mktemp("gateway"), keys=[CREDENTIAL]) as made, gateway_process(made):
+        await made.prepare()
+        await made.limit(10**12)
+        yield made
 
 
 @pytest.mark.long
@@ -79,6 +80,8 @@ async def test_a_client_can_talk_to_the_scripted_provider_itself(script: str) ->
         assert failed(await told(script, upstream.url, "sk-good", "scripted", "scripted")) == ""
 
 
-async def test_a_client_notices_no_gateway_in_between(tmp_path: Path, script: str) -> None:
-    async with through(tmp_path) as (url, key):
-        assert failed(await told(script, url, key, CHAT, CLAUDE)) == ""
+async def test_a_client_notices_no_gateway_in_between(desk: Desk, script: str) -> None:
+    assert failed(await told(script, desk.url, desk.key, CHAT, CLAUDE)) == ""
+    await desk.upstream.idle()
+    rows = (await desk.settled())["rows"]
+    assert sum(row["cost_nano"] for row in rows) >= desk.upstream.ledger.nano > 0

@@ -77,10 +77,19 @@ def raises_what_the_provider_says() -> None:
     kinds = {
         400: anthropic.BadRequestError,
         429: anthropic.RateLimitError,
-        500: anthropic.InternalServerError,
     }
     for status, kind in kinds.items():
         raises(kind, lambda: client.messages.create(**asked(f"[[status={status}]]")))
+
+
+@check
+def raises_what_the_provider_broke() -> None:
+    try:
+        client.messages.create(**asked("[[status=500]]"))
+    except anthropic.APIStatusError as error:
+        equal(error.status_code >= 500, True)
+        return
+    raise AssertionError("no error")
 
 
 @check
@@ -92,7 +101,7 @@ def refuses_who_has_no_key() -> None:
 @check
 def raises_when_a_stream_breaks_off() -> None:
     def read() -> None:
-        with client.messages.stream(**asked("[[words=9 error=5]]")) as stream:
+        with client.messages.stream(**asked("[[words=9 error=5 slow=0.05]]")) as stream:
             stream.get_final_message()
 
     raises(anthropic.APIStatusError, read)

@@ -169,11 +169,9 @@ def may_leave_in_the_middle() -> None:
 def raises_what_the_provider_says() -> None:
     kinds = {
         400: openai.BadRequestError,
-        409: openai.ConflictError,
         413: openai.APIStatusError,
         422: openai.UnprocessableEntityError,
         429: openai.RateLimitError,
-        500: openai.InternalServerError,
     }
     for status, kind in kinds.items():
         for stream in (False, True):
@@ -187,9 +185,19 @@ def raises_what_the_provider_says() -> None:
 
 
 @check
+def raises_what_the_provider_broke() -> None:
+    for status in (500, 503, 529):
+        error = raises(
+            openai.InternalServerError,
+            lambda: client.chat.completions.create(model=MODEL, messages=said(f"[[status={status}]]")),
+        )
+        equal(error.status_code >= 500, True)
+
+
+@check
 def raises_when_a_stream_breaks_off() -> None:
     def read() -> None:
-        for _ in client.chat.completions.create(model=MODEL, messages=said("[[words=9 error=4]]"), stream=True):
+        for _ in client.chat.completions.create(model=MODEL, messages=said("[[words=9 error=4 slow=0.05]]"), stream=True):
             pass
 
     raises(openai.APIError, read)
