@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection as Tx
-from sqlalchemy import func, select, text
+from sqlalchemy import exc, func, insert, select, text
 
 from freehold.audit.asking import Asking, asking
 from freehold.core.errors import Conflict
 from freehold.gateway.asked import Whom
 from freehold.gateway.money import meter
-from freehold.gateway.tables import usage
+from freehold.gateway.tables import accounts, epochs, usage
+from freehold.store.db import Database, sqlite_address
+from freehold.store.prepared import Prepared
 from tests.purses import TENANT, Purse, purse
 
 
@@ -114,3 +116,26 @@ async def test_nothing_is_written_after_the_end(tmp_path: Path) -> None:
         pass
     with pytest.raises(RuntimeError):
         await money.keep.write(lambda _: None)
+
+
+async def test_a_row_that_is_there_already_fails_alone_and_its_values_are_not_told(tmp_path: Path) -> None:
+    statement = Prepared(insert(epochs), epochs.c.keys())
+
+    async with purse(tmp_path) as money:
+
+        async def one(run: str) -> None:
+            await money.keep.write(lambda tx: statement.run(tx, {"tenant": TENANT, "run": run, "epoch": 1}))
+
+        runs = ["run_1", "run_2", "run_secret", "run_secret", "run_3"]
+        told = await asyncio.gather(*(one(run) for run in runs), return_exceptions=True)
+        written = await money.keep.read(lambda tx: set(tx.execute(select(epochs.c.run)).scalars()))
+    assert [type(error) for error in told if error] == [exc.IntegrityError]
+    assert "run_secret" not in str(told[3])
+    assert written == set(runs)
+
+
+def test_what_needs_spelling_every_time_is_not_prepared(tmp_path: Path) -> None:
+    database = Database(sqlite_address(tmp_path / "x.db"))
+    with database.read() as tx, pytest.raises(TypeError):
+        Prepared(insert(accounts), accounts.c.keys()).run(tx, {})
+    database.close()
