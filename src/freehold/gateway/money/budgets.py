@@ -1,6 +1,5 @@
 """Limits as they were set: by the operator (tier), by a tenant's admins (all others), by an approval (extra)."""
 
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
@@ -8,7 +7,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from freehold.audit.canonical import fingerprint
 from freehold.core.errors import Invalid, NotFound
-from freehold.core.money import Budget, BudgetScope, Level, Period, window
+from freehold.core.money import Budget, BudgetScope, Level, Period
 from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import budgets
 
@@ -141,18 +140,6 @@ def find(tx: Tx, *, tenant: str, scope: BudgetScope, subject: str, period: Perio
         if (budget.scope, budget.subject, budget.period) == (scope, subject, period):
             return budget
     raise NotFound("There is no such limit.", remedy="List the limits with `freehold budget list`.")
-
-
-def shown(budget: Budget, at: datetime) -> dict[str, Any]:
-    """Return a limit as others see it."""
-    current = budget.extra_window == window(budget.period, at)
-    return {
-        "scope": str(budget.scope),
-        "subject": budget.subject,
-        "period": str(budget.period),
-        "limit_nano": budget.limit_nano,
-        "extra_nano": budget.extra_nano if current else 0,
-    }
 
 
 def _which(tenant: str, scope: BudgetScope, subject: str, period: Period) -> dict[str, Any]:
