@@ -149,6 +149,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         await rotations.end()
         await flights.drain()
         await engine.drain()
+        await books.drain()
         await upstream.close()
         await webhook.close()
         if provider is not None:

@@ -7,6 +7,7 @@ next call goes there.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, final
 from urllib.parse import urlsplit
 
@@ -69,7 +70,7 @@ class Ways:
         """Find among `drivers`; `rehearsal` allows the built-in model."""
         self._keep, self._drivers, self._prices, self._rehearsal = keep, drivers, prices, rehearsal
         self._known: dict[tuple[str, str], tuple[Way, ...]] = {}
-        self._generation = -1
+        self._generation, self._day = -1, date.min
 
     async def find(self, tenant: str, model: str) -> tuple[Way, ...]:
         """
@@ -77,8 +78,9 @@ class Ways:
 
         Raises `Invalid` (`unknown_model`) where there is none, `Denied` (`region_refused`) where none is allowed.
         """
-        if self._generation != self._keep.generation or len(self._known) > REMEMBERED:
-            self._known, self._generation = {}, self._keep.generation
+        today = self._keep.now().date()  # prices hold from a day on
+        if (self._generation, self._day) != (self._keep.generation, today) or len(self._known) > REMEMBERED:
+            self._known, self._generation, self._day = {}, self._keep.generation, today
         found = self._known.get((tenant, model))
         if found is None:
             before = self._keep.generation
