@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection as Tx
+
 from freehold.app.gateway_store import MIGRATIONS
 from freehold.core.effects import EffectState
 from freehold.core.ids import Ids
-from freehold.gateway import ledger, secrets
+from freehold.gateway import ledger, pairs, secrets
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.store.db import Database, sqlite_address
@@ -17,6 +19,8 @@ from freehold.store.migrating import migrate
 from freehold.testing.clock import FakeClock
 from freehold.vault.sealing import Vault
 
+MANY = 50
+"""How many secrets a vault is filled with."""
 MASTER = bytes(range(32))
 
 
@@ -54,3 +58,27 @@ def carried_out(keep: Keep, tenant: str, key: str, said: str = "") -> None:
     keep.written(partial(ledger.write, keep=keep, intent=intent, state=EffectState.OPEN, first=True))
     closing: dict[str, Any] = {"state": EffectState.DONE, "outcome": {"result": told}, "actor": "tester"}
     keep.written(partial(ledger.close, keep=keep, tenant=tenant, key=key, **closing))
+
+
+def fill(keep: Keep, many: int = MANY, tenant: str = "ten_1") -> None:
+    def all_at_once(tx: Tx) -> None:
+        for number in range(many):
+            secrets.put(tx, keep, tenant=tenant, name=f"s{number}", value=f"value {number}", by="tester")
+        pairs.public_key(tx, keep, tenant=tenant, purpose="texts")
+
+    keep.written(all_at_once)
+    for number in range(many // 10):
+        carried_out(keep, tenant, f"run_1/1/{number}/1", f"said {number}")
+
+
+def whole(keep: Keep, many: int = MANY, tenant: str = "ten_1") -> None:
+    """Demand that everything opens, and is as listed."""
+    forget(keep)
+    for number in range(many):
+        assert opened(keep, f"s{number}", tenant) == f"value {number}"
+    for number in range(many // 10):
+        seen = keep._read(partial(ledger.look, keep=keep, tenant=tenant, key=f"run_1/1/{number}/1"))
+        assert seen is not None
+        assert seen.outcome == {"result": {"said": f"said {number}"}}
+    keep._read(lambda tx: pairs._private(tx, keep, tenant=tenant, purpose="texts"))
+    assert keep._read(lambda tx: keep.manifests.faults(tx, tenant)) == []

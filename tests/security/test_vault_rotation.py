@@ -12,52 +12,25 @@ import pytest
 from sqlalchemy import Connection as Tx
 from sqlalchemy import select, update
 
-from freehold.app.gateway_store import MIGRATIONS, open_store
+from freehold.app.gateway_store import MIGRATIONS
 from freehold.core.errors import Conflict, Denied
-from freehold.gateway import ledger, mending, pairs, rotating, secrets
+from freehold.gateway import ledger, mending, rotating, secrets
 from freehold.gateway.data_keys import between_generations
 from freehold.gateway.keeping import Keep
 from freehold.gateway.manifests import RolledBack
 from freehold.gateway.rotations import Progress, Rotations
 from freehold.gateway.tables import effects, key_pairs, tenant_keys
 from freehold.gateway.tables import secrets as secret_table
-from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import migrate
-from freehold.testing.clock import FakeClock
-from freehold.vault.keyfile import counting_key, master_key, next_key
 from freehold.vault.sealing import Vault, generation_of
 from tests.gateways import TENANT, running
-from tests.vaults import MASTER, carried_out, forget, kept, opened, put
+from tests.vaults import MANY, MASTER, fill, forget, kept, opened, put, whole
 
-MANY, BATCH = 50, 20
-"""More than two batches."""
+BATCH = 20
+"""Less than half of what is there."""
 ROOT = Path(__file__).parents[2]
 READERS, WRITERS = 8, 2
-
-
-def fill(keep: Keep, many: int = MANY, tenant: str = "ten_1") -> None:
-    def all_at_once(tx: Tx) -> None:
-        for number in range(many):
-            secrets.put(tx, keep, tenant=tenant, name=f"s{number}", value=f"value {number}", by="tester")
-        pairs.public_key(tx, keep, tenant=tenant, purpose="texts")
-
-    keep.written(all_at_once)
-    for number in range(many // 10):
-        carried_out(keep, tenant, f"run_1/1/{number}/1", f"said {number}")
-
-
-def whole(keep: Keep, many: int = MANY, tenant: str = "ten_1") -> None:
-    """Demand that everything opens, and is as listed."""
-    forget(keep)
-    for number in range(many):
-        assert opened(keep, f"s{number}", tenant) == f"value {number}"
-    for number in range(many // 10):
-        seen = keep._read(partial(ledger.look, keep=keep, tenant=tenant, key=f"run_1/1/{number}/1"))
-        assert seen is not None
-        assert seen.outcome == {"result": {"said": f"said {number}"}}
-    keep._read(lambda tx: pairs._private(tx, keep, tenant=tenant, purpose="texts"))
-    assert keep._read(lambda tx: keep.manifests.faults(tx, tenant)) == []
 
 
 def generations(keep: Keep, tenant: str = "ten_1") -> set[int]:
@@ -122,7 +95,7 @@ DIES = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from freehold.gateway import rotating
-from tests.vaults import kept
+from tests.vaults import MANY, MASTER, carried_out, fill, forget, kept, opened, put, whole
 rotating.BATCH = int(sys.argv[3])
 left = int(sys.argv[2])
 def done(rows):
@@ -191,80 +164,6 @@ async def test_the_older_key_is_nowhere_in_the_store_any_more(tmp_path: Path) ->
 
 def everything(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
-
-
-def restarted(data: Path) -> Keep:
-    return open_store(Settings(data=data), FakeClock())
-
-
-async def test_the_master_key_is_replaced_while_everything_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "gateway" / "master.key"
-    keep = restarted(tmp_path)
-    before = master_key(path)
-    fill(keep, 20)
-    fill(keep, 20, "ten_2")
-    assert await rotating.replace_master(keep, path, by="tester") == 2
-    assert master_key(path) != before
-    assert [file.name for file in path.parent.glob("master*")] == ["master.key"]
-    put(keep, "later", "value", "ten_3")
-    put(keep, "smtp", "value", None)
-    assert await rotating.replace_master(keep, path, by="tester") == 4
-    assert keep._read(lambda tx: keep.manifests.faults(tx, "")) == []
-    for tenant in ("ten_1", "ten_2"):
-        whole(keep, 20, tenant)
-    keep.close()
-    keep = restarted(tmp_path)
-    whole(keep, 20)
-    assert opened(keep, "later", "ten_3") == "value"
-    keep.close()
-    path.write_bytes(before)
-    with pytest.raises(Denied):
-        restarted(tmp_path)
-
-
-async def test_a_gateway_that_died_before_the_file_was_in_place_finds_the_right_one(tmp_path: Path) -> None:
-    path = tmp_path / "gateway" / "master.key"
-    keep = restarted(tmp_path)
-    put(keep, "api", "value")
-    keep.keys.vault = Vault(next_key(path), master_key(path))
-    keep.written(keep.keys.wrap_anew)
-    keep.close()
-    fresh = next_key(path)
-    keep = restarted(tmp_path)
-    assert opened(keep, "api") == "value"
-    assert master_key(path) == fresh
-    assert [file.name for file in path.parent.glob("master*")] == ["master.key"]
-    keep.close()
-
-
-async def test_a_next_key_under_which_nothing_is_counts_for_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "gateway" / "master.key"
-    keep = restarted(tmp_path)
-    put(keep, "api", "value")
-    keep.close()
-    prepared = next_key(path)
-    keep = restarted(tmp_path)
-    assert opened(keep, "api") == "value"
-    assert counting_key(path, lambda _key: False) == master_key(path)
-    await rotating.replace_master(keep, path, by="tester")
-    assert master_key(path) == prepared
-    keep.close()
-
-
-async def test_a_master_key_that_could_not_be_written_down_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "gateway" / "master.key"
-    keep = restarted(tmp_path)
-    put(keep, "api", "value")
-    before = master_key(path)
-    keep.written(lambda tx: tx.exec_driver_sql("CREATE TRIGGER no BEFORE UPDATE ON tenant_keys BEGIN SELECT RAISE(ABORT, 'no'); END"))  # fmt: skip
-    with pytest.raises(Exception, match="no"):
-        await rotating.replace_master(keep, path, by="tester")
-    put(keep, "other", "value", "ten_2")
-    assert master_key(path) == before
-    keep.close()
-    keep = restarted(tmp_path)
-    assert (opened(keep, "api"), opened(keep, "other", "ten_2")) == ("value", "value")
-    keep.close()
 
 
 async def test_who_asks_hears_how_far_it_is_and_not_of_others(tmp_path: Path) -> None:
