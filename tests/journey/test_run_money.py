@@ -147,7 +147,7 @@ async def test_a_level_is_a_model_and_leads_where_its_routes_say_at_the_moment(t
         assert {row["level"] for row in await used(kit)} == {"coordinator"}
 
 
-async def test_helpers_of_a_coordinator_are_executors_where_there_are_any(tmp_path: Path) -> None:
+async def test_who_a_coordinator_delegates_to_is_an_executor_where_there_are_any(tmp_path: Path) -> None:
     async with played(tmp_path, model="coordinator", depth=1) as (kit, stage):
         await levels(kit, coordinator="rehearsal?fail=401", executor="rehearsal")
         await kit.publish("coordinator", {"delegate": "allow"})
@@ -155,7 +155,9 @@ async def test_helpers_of_a_coordinator_are_executors_where_there_are_any(tmp_pa
         assert [row["level"] for row in await used(kit)] == ["executor"]
 
 
-async def test_helpers_of_a_coordinator_are_coordinators_where_nobody_said_what_executors_are(tmp_path: Path) -> None:
+async def test_who_a_coordinator_delegates_to_is_another_one_where_nobody_said_what_executors_are(
+    tmp_path: Path,
+) -> None:
     async with played(tmp_path, model="coordinator", depth=1) as (kit, stage):
         await levels(kit, coordinator="rehearsal")
         await kit.publish("coordinator", {"delegate": "allow"})
@@ -163,7 +165,7 @@ async def test_helpers_of_a_coordinator_are_coordinators_where_nobody_said_what_
         assert [row["level"] for row in await used(kit)] == ["coordinator"]
 
 
-async def test_a_version_that_names_a_model_has_helpers_of_that_model(tmp_path: Path) -> None:
+async def test_who_delegates_and_names_a_model_delegates_to_that_model(tmp_path: Path) -> None:
     async with played(tmp_path, depth=1) as (kit, stage):
         await levels(kit, coordinator="rehearsal?fail=401", executor="rehearsal?fail=401")
         assert isinstance(await stage.say("hello"), Done)

@@ -79,11 +79,7 @@ class Effects:
         approval_hours: float,
         extended: Callable[[str], None] = lambda _tenant: None,
     ) -> None:
-        """
-        Carry out through `drivers`; a question nobody answers expires after `approval_hours`.
-
-        `extended` is told of a tenant whose limit a run may pass, once that is on disk.
-        """
+        """Carry out through `drivers`; `extended` is told of a tenant whose limit a run may pass, once that is on disk."""
         self._keep, self._drivers, self._flights, self._extended = keep, drivers, flights, extended
         self._patience = timedelta(hours=approval_hours)
 
