@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from freehold.gateway.ports import Call, Credential, ModelReply
 from freehold.gateway.scrubbing import Scrubbed, scrubbed
+from tests.canaries import Finder, planted, repeated
 
 SECRET = "sk-ab/ab+abab7f"
 WAYS = (SECRET, base64.b64encode(SECRET.encode()).decode(), SECRET.encode().hex(), quote(SECRET, safe=""))
@@ -59,3 +60,11 @@ def test_calls_are_scrubbed_too() -> None:
     assert SECRET not in shown
     assert shown.count("[secret]") == 7
     assert clean.calls[0].arguments == {"command": "echo [secret]", "[secret]": [{"deep": "[secret]"}], "n": 1}
+
+
+@pytest.mark.parametrize("number", range(len(repeated(SECRET))))
+def test_what_was_packed_up_is_not_passed_on_either(number: int) -> None:
+    secret = planted("model")
+    told = Credential(secret).scrub(f"it was {repeated(secret)[number]}.")
+    assert "[secret]" in told
+    assert Finder().found("told", told.encode()) == []

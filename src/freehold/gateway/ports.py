@@ -7,10 +7,12 @@ counterpart said no and did nothing).
 """
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Protocol, Self, final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from typing_extensions import override
 
@@ -36,6 +38,20 @@ def without(text: str, spellings: tuple[str, ...]) -> str:
     return text
 
 
+@lru_cache(maxsize=256)
+def _spellings(value: str) -> tuple[str, ...]:
+    raw, escaped = value.encode(), json.dumps(value)[1:-1]
+    if len(raw) < SHORTEST:
+        return (value,) if raw else ()
+    found = {value, value[::-1], raw.hex(), raw.hex().upper(), quote(value, safe=""), quote_plus(value)}
+    found |= {escaped, json.dumps(escaped)[1:-1], "\0".join(value)}
+    for pack in (base64.b64encode, base64.urlsafe_b64encode):
+        found.add(pack(raw).decode().rstrip("="))
+        # Packed up behind something else it begins within three bytes; what is beside it is in its first and last sign.
+        found |= {pack(bytes(at) + raw).decode()[at + 1 if at else 0 : (at + len(raw)) * 8 // 6] for at in range(3)}
+    return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -53,12 +69,7 @@ class Credential:
     @property
     def spellings(self) -> tuple[str, ...]:
         """Return how the value looks when it is repeated, also by somebody who packs it up; longest first."""
-        raw = self._value.encode()
-        if len(raw) < SHORTEST:
-            return (self._value,) if raw else ()
-        packed = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
-        found = {self._value, raw.hex(), quote(self._value, safe=""), *(one.decode().rstrip("=") for one in packed)}
-        return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
+        return _spellings(self._value)
 
     def scrub(self, text: str) -> str:
         """Return `text` without the value."""
