@@ -106,6 +106,26 @@ async def test_what_breaks_in_the_middle_is_told_in_the_stream(desk: Desk, api: 
     assert b"w19" not in shown
 
 
+@pytest.mark.parametrize("api", AS_THEY_ARE)
+async def test_what_came_with_the_error_is_not_lost(desk: Desk, api: str) -> None:
+    seen = asyncio.Event()
+
+    async def wait(number: int) -> None:
+        if number == 7:
+            await seen.wait()
+
+    desk.upstream.script.append(Act(words=20, gate=wait, error=12))
+    path, body = asked(api)
+    async with desk.asking(path, body) as answer:
+        shown = b""
+        while b"w1 " not in shown:
+            shown += await event(answer)
+        seen.set()
+        shown += await answer.read()
+    assert b"w6 " in shown
+    assert b'"error"' in shown.strip().split(b"\n\n")[-1]
+
+
 @pytest.mark.parametrize("api", ASKED)
 async def test_who_leaves_is_charged_for_what_the_provider_says_to_the_end(desk: Desk, api: str) -> None:
     gate = asyncio.Event()

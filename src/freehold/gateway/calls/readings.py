@@ -4,7 +4,7 @@ Readings that pass an answer on as it came: of a stream each event, of a documen
 What an API's answer means is a few functions that are handed in; the bytes are nobody's business but the caller's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, final
 
 import msgspec
@@ -105,6 +105,8 @@ class Stream(Reading):
         self.said, self.events, self.finished = 0, 0, False
         self._cutter = Events()
         self._size = 0
+        self._wrong: Unavailable | None = None
+        """What is told once all that came before it has gone to the caller."""
 
     def read(self, event: Event) -> bytes:
         """Read an event that carries something, and return what of it goes to the caller."""
@@ -116,12 +118,14 @@ class Stream(Reading):
         if self._size > MAX_STREAM:
             raise malformed("it is too long")
         events = self._cutter.feed(chunk)
-        if len(events) == 1 and events[0].data:  # nearly always
+        if len(events) == 1 and events[0].data and self._wrong is None:  # nearly always
             return self.read(events[0])
-        return b"".join([self.read(event) if event.data else event.raw for event in events])
+        return self._several(events)
 
     @override
     def end(self) -> bytes:
+        if self._wrong is not None:
+            raise self._wrong
         shown = []
         for event in self._cutter.end():
             try:
@@ -130,6 +134,21 @@ class Stream(Reading):
                 if error.code != "provider_malformed":
                     raise
                 # Half an event: the stream was cut, and `finished` says so.
+        return b"".join(shown)
+
+    def _several(self, events: Sequence[Event]) -> bytes:
+        """Read what came at once; an error behind words that follow others waits until those are told."""
+        if self._wrong is not None:
+            raise self._wrong
+        shown, begun = [], self.events > 0
+        for event in events:
+            try:
+                shown.append(self.read(event) if event.data else event.raw)
+            except Unavailable as error:
+                if not (begun and any(shown)):
+                    raise
+                self._wrong = error
+                break
         return b"".join(shown)
 
     @override
