@@ -6,9 +6,12 @@ said it should go; no answer is compressed, because what is packed comes in lump
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, final
+from functools import lru_cache
+from typing import Final, final
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from typing_extensions import override
 from yarl import URL
 
 from freehold.core.errors import Unavailable
@@ -40,11 +43,10 @@ class Upstream:
         try:
             response = await self._opened().request(
                 sent.method,
-                URL(sent.url, encoded=True),
-                data=sent.body or None,
-                headers=_ALWAYS | dict(sent.headers),
+                _url(sent.url),
+                data=_Body(sent.body, on_sent) if sent.body else None,
+                headers={**_ALWAYS, **sent.headers},
                 allow_redirects=False,
-                trace_request_ctx=on_sent,
             )
         except (aiohttp.ClientError, OSError) as error:
             raise translated(error) from error
@@ -59,13 +61,10 @@ class Upstream:
     def _opened(self) -> aiohttp.ClientSession:
         # Made at the first call, because only then there is a loop to belong to.
         if self._session is None or self._session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_chunk_sent.append(_left)
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self._silence),
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=IDLE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[trace],
                 max_line_size=1 << 16,
                 read_bufsize=1 << 18,
                 auto_decompress=False,
@@ -105,5 +104,21 @@ def _address(response: aiohttp.ClientResponse) -> str:
     return str(peer[0]) if peer else ""
 
 
-async def _left(_session: aiohttp.ClientSession, context: Any, _chunk: aiohttp.TraceRequestChunkSentParams) -> None:
-    context.trace_request_ctx()
+@lru_cache(maxsize=256)
+def _url(url: str) -> URL:
+    """Return what aiohttp knows an address by; there are as many as there are connections."""
+    return URL(url, encoded=True)
+
+
+@final
+class _Body(aiohttp.BytesPayload):
+    """A body that says when it has left; for aiohttp's own way of telling it would watch every step of every call."""
+
+    def __init__(self, body: bytes, on_sent: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._on_sent = on_sent
+
+    @override
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await super().write_with_length(writer, content_length)
+        self._on_sent()
