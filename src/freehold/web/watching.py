@@ -1,5 +1,5 @@
 """
-What web looks for at the gateway, in one question every two seconds.
+What web looks for at the gateway, in one question every few seconds.
 
 Whom it holds, whether it began anew and has to be told what tenants may spend, and which limits were neared.
 """
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from freehold.core.errors import FreeholdError
+from freehold.store.looking import Look
 from freehold.web.holding import hold_all
 from freehold.web.limiting import limit_all
 from freehold.web.state import State
@@ -19,7 +20,9 @@ from freehold.web.warning import since, warn
 log = logging.getLogger(__name__)
 
 EVERY: Final = 2.0
-"""Seconds between two looks."""
+"""Seconds between two looks, while something is committed here."""
+QUIET: Final = 5.0
+"""Seconds between two looks where nothing is: the gateway may have begun anew, or a limit may have been neared."""
 ANYWAY: Final = timedelta(minutes=10)
 """How often all limits are compared though nothing began anew: a tier ends by itself."""
 
@@ -38,14 +41,17 @@ class Seen:
 
 async def keep_watch(state: State) -> None:
     """Look, for as long as web lives."""
-    seen = Seen()
+    seen, due = Seen(), Look(state.store.database, state.clock, seconds=QUIET)
     while True:
         try:
-            await look(state, seen)
+            if due.due():
+                await look(state, seen)
         except FreeholdError as error:
             log.debug("The gateway could not be looked at: %s", error.message)
+            due.again()
         except Exception:
             log.exception("Looking at the gateway broke; it is tried again.")
+            due.again()
         await asyncio.sleep(EVERY)
 
 
