@@ -69,6 +69,8 @@ def listen_outside(address: str) -> socket.socket:
             code="address_taken",
             remedy="State another FREEHOLD_GATEWAY_ADDRESS, or stop what listens there.",
         ) from error
+    # What is accepted takes this over: a head and a body that are written apart do not wait for each other.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)  # noqa: FBT003 - its only argument
     return listener
 
