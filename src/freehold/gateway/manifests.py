@@ -76,6 +76,7 @@ class Manifests:
             return None
         known = self._read.get(owner)
         if known is not None and known[0] == row.sealed:
+            self._later(tx, owner, row.number)
             return known[1]
         opener = self._keys.opener(tx, owner)
         if opener is None:
