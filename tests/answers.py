@@ -4,8 +4,8 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from freehold.gateway.calls.ports import Answer, Api, Asked, Reading
 from freehold.gateway.calls.sse import Events
+from freehold.gateway.formats import Answer, Api, Asked, Reading
 from freehold.gateway.ports import Credential
 
 KEY = Credential("sk-secret-of-the-provider")

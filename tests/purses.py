@@ -8,7 +8,7 @@ from typing import Any
 
 from freehold.core.ids import Ids
 from freehold.core.money import Budget, BudgetScope, Period, UsageState
-from freehold.gateway.calls.ports import Units, Whom
+from freehold.gateway.formats import Units, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import budgets, meter, warnings
 from freehold.gateway.money.books import Books, Hold

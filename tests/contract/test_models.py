@@ -11,8 +11,8 @@ from freehold.drivers.model.anthropic.format import Anthropic
 from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
-from freehold.gateway.calls.ports import ModelDriver
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import ModelDriver
 from freehold.gateway.ports import Credential
 from freehold.testing.clock import FakeClock
 from freehold.testing.contract.model import BODY, REFUSALS, ModelContract, Scene

@@ -7,7 +7,7 @@ import pytest
 
 from freehold.core.errors import Exhausted
 from freehold.core.money import BudgetScope, Period
-from freehold.gateway.calls.ports import Whom
+from freehold.gateway.formats import Whom
 from freehold.gateway.money.prices import UNKNOWN
 from tests.purses import TENANT, WHOM, purse, talk
 

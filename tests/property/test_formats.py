@@ -15,8 +15,8 @@ from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.inward import inward
-from freehold.gateway.calls.ports import Api, Asked, ModelDriver, Reading, Units
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Api, Asked, ModelDriver, Reading, Units
 from tests.answers import KEY, answer
 
 DRIVERS: dict[str, ModelDriver] = {

@@ -8,8 +8,8 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.anthropic.format import Anthropic
-from freehold.gateway.calls.ports import Api, Asked, Reading, Sent, Units
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Api, Asked, Reading, Sent, Units
 from tests.answers import KEY, answer, asked, data, named, pieces, through
 
 SSE = "text/event-stream"

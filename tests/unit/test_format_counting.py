@@ -6,8 +6,8 @@ import pytest
 
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.gateway.calls import counting
-from freehold.gateway.calls.ports import Units
 from freehold.gateway.calls.refusal import refusal
+from freehold.gateway.formats import Units
 from freehold.gateway.ports import Credential
 
 KEY = Credential("sk-secret-of-the-provider")

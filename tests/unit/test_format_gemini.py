@@ -11,8 +11,8 @@ from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.gemini.asking import NO_SIGNATURE
 from freehold.drivers.model.gemini.format import Gemini
-from freehold.gateway.calls.ports import Api, Asked, Reading, Sent, Units
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Api, Asked, Reading, Sent, Units
 from tests.answers import KEY, answer, asked, data, pieces, stream, through
 
 SSE = "text/event-stream"

@@ -8,8 +8,8 @@ import pytest
 from freehold.core.errors import Unavailable
 from freehold.gateway.calls import chat_reading
 from freehold.gateway.calls.messages_in import MessagesIn
-from freehold.gateway.calls.ports import Api, Asked, Inward, Reading, Units
 from freehold.gateway.calls.responses_in import ResponsesIn
+from freehold.gateway.formats import Api, Asked, Inward, Reading, Units
 from tests.answers import answer, asked, data, pieces, stream, through
 
 INWARD: dict[Api, Inward] = {Api.MESSAGES: MessagesIn(), Api.RESPONSES: ResponsesIn()}

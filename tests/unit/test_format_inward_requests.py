@@ -7,8 +7,8 @@ import pytest
 
 from freehold.core.errors import Invalid
 from freehold.gateway.calls.messages_in import MessagesIn
-from freehold.gateway.calls.ports import Api, Inward
 from freehold.gateway.calls.responses_in import ResponsesIn
+from freehold.gateway.formats import Api, Inward
 from tests.answers import asked
 
 INWARD: dict[Api, Inward] = {Api.MESSAGES: MessagesIn(), Api.RESPONSES: ResponsesIn()}

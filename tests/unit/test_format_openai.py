@@ -8,8 +8,8 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid
 from freehold.drivers.model.openai.format import OpenAi
-from freehold.gateway.calls.ports import Api, Asked, Sent
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Api, Asked, Sent
 from tests.answers import KEY, asked
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "quick/gpt-5"}

@@ -8,8 +8,8 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.drivers.model.openai.format import OpenAi
-from freehold.gateway.calls.ports import Api, Reading, Units
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Api, Reading, Units
 from tests.answers import answer, asked, data, named, stream, through
 
 SSE = "text/event-stream; charset=utf-8"

@@ -5,7 +5,7 @@ from genai_prices.data_snapshot import get_snapshot
 
 from freehold.catalog.providers import FORMATS, presets
 from freehold.gateway.calls.addresses import is_address
-from freehold.gateway.calls.ports import Api
+from freehold.gateway.formats import Api
 
 
 def test_every_provider_is_there() -> None:

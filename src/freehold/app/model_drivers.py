@@ -10,8 +10,8 @@ from freehold.drivers.model.anthropic.format import Anthropic
 from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
-from freehold.gateway.calls.ports import ModelDriver
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import ModelDriver
 
 _FORMATS: Final[Mapping[str, Callable[[Upstream, Preset], ModelDriver]]] = MappingProxyType(
     {"openai": OpenAi, "anthropic": Anthropic, "gemini": Gemini}

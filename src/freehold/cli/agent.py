@@ -13,7 +13,9 @@ app = typer.Typer()
 
 VERDICTS: Final = ("allow", "ask", "deny")
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="A level such as `coordinator`, CONNECTION/MODEL, or `rehearsal`.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="A level such as `coordinator`, CONNECTION/MODEL, or `rehearsal`.")
+]
 InstructionsOption = Annotated[str, typer.Option("--instructions", "-i", help="What it shall do; @FILE reads a file.")]
 ToolOption = Annotated[list[str] | None, typer.Option("--tool", help="NAME=allow|ask|deny; may be said again.")]
 

@@ -12,7 +12,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.effects import BUDGET, SANDBOX
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway import secrets
-from freehold.gateway.calls.ports import ModelDriver
+from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ports import ConnectorDriver, Credential
 from freehold.gateway.tables import connections

@@ -21,10 +21,10 @@ from freehold.gateway import ledger, versions
 from freehold.gateway.calls.collecting import Collected
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Api, Asked, Caller, Whom
 from freehold.gateway.calls.sse import Events
 from freehold.gateway.choosing import chosen
 from freehold.gateway.flights import Flight, Flights
+from freehold.gateway.formats import Api, Asked, Caller, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import CHAT, Intent
 from freehold.gateway.ports import ModelReply

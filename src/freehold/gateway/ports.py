@@ -91,23 +91,6 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCall:
-    """One request to a model, complete."""
-
-    model: str
-    """As the provider calls it; for the built-in model with its knobs."""
-    body: Mapping[str, Any]
-    """An OpenAI chat completion request without `model` and `stream`."""
-    config: Mapping[str, Any]
-    """The connection's; `base_url` and the like."""
-    credential: Credential
-    run: str
-    sent: Callable[[], None]
-    """To be called once the request has left."""
-    on_text: Pieces
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
     """What a model answered, whole."""
 
@@ -120,28 +103,6 @@ class ModelReply:
     """Whether the provider told no usage and we counted for ourselves."""
     model: str
     """As the provider names what answered."""
-
-
-class ModelDriver(Protocol):
-    """
-    Speaks to one kind of model provider.
-
-    Text comes through `on_text` as it arrives, each piece once and in order; the reply holds all of it.
-    """
-
-    kind: str
-
-    def check_config(self, config: Mapping[str, Any]) -> None:
-        """Raise `Invalid` if a connection with this configuration could never work."""
-        ...
-
-    def check(self, model: str) -> None:
-        """Raise `Invalid` with code `unknown_model` if this driver can tell that there is no such model."""
-        ...
-
-    async def chat(self, call: ModelCall) -> ModelReply:
-        """Return the model's reply; raise an error whose kind says whether trying again makes sense."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

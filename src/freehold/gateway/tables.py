@@ -34,7 +34,9 @@ def _table(name: str, *items: SchemaItem, data_class: DataClass, retention: Rete
 
 tenant_keys = _table(
     "tenant_keys",
-    Column("generation", Integer, primary_key=True, autoincrement=False),  # the newest seals; an older one is on its way out
+    Column(
+        "generation", Integer, primary_key=True, autoincrement=False
+    ),  # the newest seals; an older one is on its way out
     Column("wrapped", LargeBinary, nullable=False),
     Column("made_at", Moment, nullable=False),
     data_class="configuration",

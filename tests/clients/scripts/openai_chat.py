@@ -197,7 +197,9 @@ def raises_what_the_provider_broke() -> None:
 @check
 def raises_when_a_stream_breaks_off() -> None:
     def read() -> None:
-        for _ in client.chat.completions.create(model=MODEL, messages=said("[[words=9 error=4 slow=0.05]]"), stream=True):
+        for _ in client.chat.completions.create(
+            model=MODEL, messages=said("[[words=9 error=4 slow=0.05]]"), stream=True
+        ):
             pass
 
     raises(openai.APIError, read)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from freehold.catalog.providers import Preset
 from freehold.core.errors import Invalid
-from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.formats import Api, Asked
 from freehold.gateway.money import prices
 from freehold.gateway.ports import Credential
 

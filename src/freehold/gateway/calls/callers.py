@@ -11,7 +11,7 @@ from typing import Final, final
 from freehold.core.errors import Denied
 from freehold.gateway.calls import model_keys
 from freehold.gateway.calls.model_keys import ModelKey
-from freehold.gateway.calls.ports import Caller, Whom
+from freehold.gateway.formats import Caller, Whom
 from freehold.gateway.keeping import Keep
 
 REMEMBERED: Final = 10_000

@@ -6,7 +6,6 @@ import msgspec
 from typing_extensions import override
 
 from freehold.gateway.calls import counting
-from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import (
     NO_WORD,
     Members,
@@ -19,6 +18,7 @@ from freehold.gateway.calls.readings import (
     size,
 )
 from freehold.gateway.calls.sse import Event
+from freehold.gateway.formats import Answer, Api, Asked, Reading, Units
 
 END: Final = b"[DONE]"
 

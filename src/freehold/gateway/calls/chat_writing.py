@@ -11,8 +11,8 @@ from typing import Any, Final, final
 import msgspec
 
 from freehold.gateway.calls import counting
-from freehold.gateway.calls.ports import Units
 from freehold.gateway.calls.readings import size
+from freehold.gateway.formats import Units
 
 END: Final = b"data: [DONE]\n\n"
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from freehold.gateway.calls.ports import Units
+from freehold.gateway.formats import Units
 
 MOST: Final = 1_000_000_000
 """Tokens in one call that nobody ever used."""

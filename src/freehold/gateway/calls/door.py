@@ -17,9 +17,9 @@ from freehold.core.money import Level
 from freehold.gateway.calls import bodies, naming
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Api, Asked, Caller
 from freehold.gateway.calls.refusing import refusal
 from freehold.gateway.calls.telling import Record
+from freehold.gateway.formats import Api, Asked, Caller
 
 log = logging.getLogger(__name__)
 

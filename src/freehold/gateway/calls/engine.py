@@ -21,11 +21,11 @@ from freehold.gateway import switches
 from freehold.gateway.calls.cooling import Cooling
 from freehold.gateway.calls.inward import inward
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Answer, Asked, Caller, Sent, Whom
 from freehold.gateway.calls.refusal import MAX_ERROR, refusal
 from freehold.gateway.calls.refusing import STATUS
 from freehold.gateway.calls.routing import Way, Ways
 from freehold.gateway.calls.telling import Record, Telling
+from freehold.gateway.formats import Answer, Asked, Caller, Sent, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import bounds, meter, warnings
 from freehold.gateway.money.books import Books, Hold

@@ -3,8 +3,8 @@
 from typing import Final
 
 from freehold.gateway.calls.messages_in import MessagesIn
-from freehold.gateway.calls.ports import Api, Asked, Inward, ModelDriver
 from freehold.gateway.calls.responses_in import ResponsesIn
+from freehold.gateway.formats import Api, Asked, Inward, ModelDriver
 
 _INWARD: Final[dict[Api, Inward]] = {Api.MESSAGES: MessagesIn(), Api.RESPONSES: ResponsesIn()}
 

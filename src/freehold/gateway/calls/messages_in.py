@@ -10,10 +10,10 @@ from typing import Any, Final, final
 from typing_extensions import override
 
 from freehold.gateway.calls import messages_request
-from freehold.gateway.calls.ports import Api, Asked, Inward, Reading, Units
 from freehold.gateway.calls.readings import named
 from freehold.gateway.calls.sse import malformed
 from freehold.gateway.calls.translated import Argued, Called, Piece, Said, Translated, Whole, arguments_of
+from freehold.gateway.formats import Api, Asked, Inward, Reading, Units
 
 _REASONS: Final = {
     "stop": "end_turn",

@@ -15,7 +15,7 @@ import msgspec
 
 from freehold.core.errors import Invalid
 from freehold.gateway.calls.addresses import not_supported
-from freehold.gateway.calls.ports import Api, Asked
+from freehold.gateway.formats import Api, Asked
 
 Json = dict[str, Any]
 _LEFT_OUT: Final = frozenset({"top_k", "metadata", "service_tier", "thinking", "context_management", "inference_geo"})

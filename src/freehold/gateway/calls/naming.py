@@ -4,7 +4,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.money import Level
 from freehold.gateway.calls import levels
-from freehold.gateway.calls.ports import Caller
+from freehold.gateway.formats import Caller
 from freehold.gateway.keeping import Keep
 
 

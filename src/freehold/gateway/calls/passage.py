@@ -12,9 +12,9 @@ from typing import Any, Final, final
 
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.core.money import UsageState
-from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
 from freehold.gateway.calls.routing import Way
 from freehold.gateway.calls.sse import malformed
+from freehold.gateway.formats import Answer, Api, Asked, Reading, Units
 from freehold.gateway.money.books import Books, Hold
 from freehold.gateway.ports import SHORTEST, NotSent, without
 

@@ -11,8 +11,8 @@ import msgspec
 from typing_extensions import override
 
 from freehold.core.errors import Unavailable
-from freehold.gateway.calls.ports import Api, Reading, Units
 from freehold.gateway.calls.sse import Event, Events, malformed
+from freehold.gateway.formats import Api, Reading, Units
 
 MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer in one piece: pictures come in JSON."""

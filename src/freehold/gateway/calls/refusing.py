@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from freehold.core.errors import Exhausted, FreeholdError, Unavailable
-from freehold.gateway.calls.ports import Api
+from freehold.gateway.formats import Api
 
 ANTHROPIC: Final = frozenset({Api.MESSAGES, Api.COUNT_TOKENS})
 _OPENAI_KINDS: Final = {

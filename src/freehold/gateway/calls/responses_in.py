@@ -11,10 +11,10 @@ import msgspec
 from typing_extensions import override
 
 from freehold.gateway.calls import responses_request
-from freehold.gateway.calls.ports import Api, Asked, Inward, Reading, Units
 from freehold.gateway.calls.readings import named
 from freehold.gateway.calls.sse import malformed
 from freehold.gateway.calls.translated import Argued, Called, Piece, Said, Translated, Whole
+from freehold.gateway.formats import Api, Asked, Inward, Reading, Units
 
 Json = dict[str, Any]
 _ECHOED: Final = ("instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "temperature", "text")

@@ -19,8 +19,8 @@ from freehold.core.money import Level
 from freehold.gateway import connections, secrets
 from freehold.gateway.calls import levels
 from freehold.gateway.calls.cooling import Place
-from freehold.gateway.calls.ports import ModelDriver
 from freehold.gateway.connections import REHEARSAL, Connected, Drivers
+from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import accounts
 from freehold.gateway.money.prices import Price, Prices

@@ -16,8 +16,8 @@ from freehold.core.effects import MODELS, SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, FreeholdError
 from freehold.core.money import Level
 from freehold.gateway import versions
-from freehold.gateway.calls.ports import Api, Caller, Whom
 from freehold.gateway.calls.refusing import refusal
+from freehold.gateway.formats import Api, Caller, Whom
 from freehold.gateway.grants import judge
 from freehold.gateway.requests import BoxRequest
 from freehold.gateway.tables import epochs

@@ -6,7 +6,7 @@ from typing import Any, Protocol, final
 from sqlalchemy import Connection as Tx
 
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.ports import Asked, Whom
+from freehold.gateway.formats import Asked, Whom
 from freehold.gateway.keeping import Keep
 
 

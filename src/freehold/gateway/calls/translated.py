@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from typing_extensions import override
 
-from freehold.gateway.calls.ports import Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import broken_off
 from freehold.gateway.calls.sse import Events, malformed
+from freehold.gateway.formats import Api, Asked, Reading, Units
 
 END: Final = b"[DONE]"
 _SHAPE: Final = "it has not the shape of a chat completion"

@@ -9,9 +9,9 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.errors import FreeholdError, Invalid, Unavailable
 from freehold.gateway import connections, secrets
-from freehold.gateway.calls.ports import Api, Asked
 from freehold.gateway.calls.refusal import MAX_ERROR, refusal
 from freehold.gateway.connections import Connected, Drivers
+from freehold.gateway.formats import Api, Asked
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ports import Credential
 

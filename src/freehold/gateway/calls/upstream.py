@@ -15,7 +15,7 @@ from typing_extensions import override
 from yarl import URL
 
 from freehold.core.errors import Unavailable
-from freehold.gateway.calls.ports import Answer, Sent
+from freehold.gateway.formats import Answer, Sent
 from freehold.gateway.ports import NotSent
 
 CONNECT_SECONDS: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from freehold.core.errors import Invalid, Unavailable
-from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
+from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
 from freehold.gateway.ports import Credential, NotSent
 
 USER: Final = "user"

@@ -8,7 +8,6 @@ from typing_extensions import override
 
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.chat_writing import Completion
-from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import (
     NO_WORD,
     Members,
@@ -22,6 +21,7 @@ from freehold.gateway.calls.readings import (
     size,
 )
 from freehold.gateway.calls.sse import Event, Events, malformed
+from freehold.gateway.formats import Answer, Api, Asked, Reading, Units
 
 _REASONS: Final = MappingProxyType(
     {

@@ -14,7 +14,7 @@ import msgspec
 
 from freehold.core.errors import Invalid
 from freehold.gateway.calls.addresses import not_supported
-from freehold.gateway.calls.ports import Asked
+from freehold.gateway.formats import Asked
 
 Json = dict[str, Any]
 USUAL_LIMIT: Final = 4_096

@@ -13,8 +13,8 @@ from typing_extensions import override
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.anthropic import answers, asking
 from freehold.gateway.calls import addresses, bodies
-from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.ports import Credential
 
 VERSION: Final = "2023-06-01"

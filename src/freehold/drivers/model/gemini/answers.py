@@ -11,9 +11,9 @@ from typing_extensions import override
 from freehold.core.errors import Unavailable
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.chat_writing import Completion
-from freehold.gateway.calls.ports import Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import MAX_ANSWER, broken_off, failed_inside
 from freehold.gateway.calls.sse import Events, malformed
+from freehold.gateway.formats import Api, Asked, Reading, Units
 
 _REASONS: Final = MappingProxyType(
     {"MAX_TOKENS": "length"}

@@ -9,9 +9,9 @@ from typing_extensions import override
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.gemini import answers, asking, vectors
 from freehold.gateway.calls import addresses
-from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
 from freehold.gateway.calls.readings import Plain
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
 from freehold.gateway.ports import Credential
 
 

@@ -9,9 +9,9 @@ from typing_extensions import override
 
 from freehold.gateway.calls import bodies, counting
 from freehold.gateway.calls.addresses import not_supported
-from freehold.gateway.calls.ports import Asked, Reading, Units
 from freehold.gateway.calls.readings import MAX_ANSWER, decoded, members_of
 from freehold.gateway.calls.sse import malformed
+from freehold.gateway.formats import Asked, Reading, Units
 
 
 def request(asked: Asked, model: str) -> bytes:

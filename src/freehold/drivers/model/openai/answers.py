@@ -9,7 +9,6 @@ import msgspec
 from typing_extensions import override
 
 from freehold.gateway.calls import bodies, chat_reading, counting
-from freehold.gateway.calls.ports import Answer, Api, Asked, Reading, Units
 from freehold.gateway.calls.readings import (
     NO_WORD,
     Members,
@@ -23,6 +22,7 @@ from freehold.gateway.calls.readings import (
     size,
 )
 from freehold.gateway.calls.sse import Event, malformed
+from freehold.gateway.formats import Answer, Api, Asked, Reading, Units
 
 _ENDS: Final = frozenset(
     {

@@ -15,8 +15,8 @@ from typing_extensions import override
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.openai import answers
 from freehold.gateway.calls import addresses, bodies
-from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.ports import Credential
 
 _PATHS: Final[Mapping[Api, str]] = MappingProxyType(

@@ -17,8 +17,8 @@ from freehold.drivers.model.rehearsal.phrases import Wish, plan
 from freehold.drivers.model.rehearsal.spelling import Said, asked_only, event, failure, last_events, once, others, spelt
 from freehold.drivers.model.rehearsal.talk import answer, report, text_of
 from freehold.gateway.calls import chat_reading
-from freehold.gateway.calls.ports import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.calls.readings import Whole
+from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
 from freehold.gateway.ports import Call, Credential
 
 REMEMBERED: Final = 10_000

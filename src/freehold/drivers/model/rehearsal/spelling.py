@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from freehold.core.errors import Unavailable
 from freehold.drivers.model.rehearsal.knobs import NAME
-from freehold.gateway.calls.ports import Answer, Api, Sent
+from freehold.gateway.formats import Answer, Api, Sent
 from freehold.gateway.ports import Call
 
 DIMENSIONS: Final = 16
