@@ -31,7 +31,7 @@ class DataKeys:
     def __init__(self, vault: Vault) -> None:
         """Wrap and unwrap by `vault`."""
         self.vault = vault
-        self._sealers: dict[tuple[str, *tuple[tuple[int, bytes], ...]], Sealer] = {}
+        self._sealers: dict[tuple[str, tuple[tuple[int, bytes], ...]], Sealer] = {}
 
     def opener(self, tx: Tx, owner: str) -> Sealer | None:
         """Return the way to open what is sealed for `owner`, or None if nothing ever was; inside `read` too."""
@@ -39,7 +39,7 @@ class DataKeys:
         if not wrapped:
             return None
         # Remembered by its wrapped bytes, which every use reads anew: a key that was erased or rolled back is gone.
-        known = owner, *wrapped.items()
+        known = (owner, tuple(wrapped.items()))
         found = self._sealers.get(known)
         if found is None:
             found = self._sealers[known] = self.vault.sealer(owner, wrapped)

@@ -8,24 +8,23 @@ disk, and whatever was dialled is settled.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final, final
 
 from sqlalchemy import Connection as Tx
 
-from freehold.core.errors import Denied, Exhausted, FreeholdError, Invalid, Unavailable
+from freehold.core.errors import Exhausted, Invalid, Unavailable
 from freehold.core.money import UsageKind
 from freehold.failpoints import reach
 from freehold.gateway import switches
+from freehold.gateway.calls.attempting import Attempt, Failed, accepted, left, limit, speaks, told_as, translated
 from freehold.gateway.calls.cooling import Cooling
 from freehold.gateway.calls.inward import inward
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.refusal import MAX_ERROR, refusal
-from freehold.gateway.calls.refusing import STATUS
 from freehold.gateway.calls.routing import Way, Ways
 from freehold.gateway.calls.telling import Record, Telling
-from freehold.gateway.formats import Answer, Asked, Caller, Sent, Whom
+from freehold.gateway.formats import Answer, Asked, Caller, Sent
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import bounds, meter, warnings
 from freehold.gateway.money.books import Books, Hold
@@ -37,8 +36,6 @@ AGAIN_SECONDS: Final = 0.2
 CLOSE_AGAIN_SECONDS: Final = 1.0
 CEILING: Final = 65_536
 """Tokens that money is kept back for where a caller does not say how many it wants at most."""
-ANY_MODEL: Final = 4_096
-"""Tokens that every model of today can answer with: a limit that is larger may be refused by its provider."""
 
 
 @final
@@ -64,13 +61,13 @@ class Engine:
         caller.require(asked.model)
         told = telling or Record(self.keep, caller.whom, asked)
         found = await self._ways.find(caller.whom.tenant, asked.model)
-        ways = self._in_order([way for way in found if _speaks(way, asked)])
+        ways = self._in_order([way for way in found if speaks(way, asked)])
         first = ""
         for number, way in enumerate(ways, start=1):
             try:
                 whom = caller.whom if caller.whom.level == way.level else replace(caller.whom, level=way.level)
-                return await self._attempt(_Attempt(caller, whom, asked, way, told, number, first))
-            except _Failed as failed:
+                return await self._attempt(Attempt(caller, whom, asked, way, told, number, first))
+            except Failed as failed:
                 first = first or failed.usage_id
                 self._cooling.failed(way.place, self.keep.now(), after=getattr(failed.error, "after", 0.0))
                 if number == len(ways):
@@ -129,7 +126,7 @@ class Engine:
         if self._closing:
             await asyncio.wait(self._closing, timeout=5.0)
 
-    async def _attempt(self, one: "_Attempt") -> Passage:
+    async def _attempt(self, one: Attempt) -> Passage:
         asked, way = one.asked, one.way
         adapter = inward(asked, way.driver)
         inner = adapter.request(asked) if adapter else asked
@@ -137,8 +134,8 @@ class Engine:
         estimate = bounds.estimate(inner, way.price, ratio=ratio, ceiling=CEILING)
         hold = await self._books.hold(one.whom, estimate, own=way.own)
         try:
-            config, limit = way.connected.config, _limit(asked, hold)
-            sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=limit)
+            config, most = way.connected.config, limit(asked, hold)
+            sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=most)
             usage_id = await self.keep.write(lambda tx: self._open(tx, one, hold))
         except BaseException:
             self._books.release(hold)
@@ -148,27 +145,27 @@ class Engine:
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._sent(way, sent)
-                await _accepted(passage, answer)
+                await accepted(passage, answer)
                 reading = way.driver.reading(inner, answer)
                 await passage.begin(answer, adapter.reading(reading, asked) if adapter else reading)
         except BaseException as error:
-            broke = _translated(error)
+            broke = translated(error)
             await passage.leave(broke)
             await self.close(passage, one.told)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise _told(passage, broke) from error
+            raise told_as(passage, broke) from error
         self._cooling.answered(way.place)
         return passage
 
     async def _sent(self, way: Way, sent: Sent) -> Answer:
         try:
-            return await way.driver.send(sent, _left)
+            return await way.driver.send(sent, left)
         except NotSent:
             await self._sleep(AGAIN_SECONDS)  # provably nothing happened, so once more changes nothing
-            return await way.driver.send(sent, _left)
+            return await way.driver.send(sent, left)
 
-    def _open(self, tx: Tx, one: "_Attempt", hold: Hold) -> str:
+    def _open(self, tx: Tx, one: Attempt, hold: Hold) -> str:
         whom, asked, way = one.whom, one.asked, one.way
         switches.require_effects(tx, whom.tenant)
         if one.caller.still is not None:
@@ -224,81 +221,3 @@ class Engine:
                 return
             else:
                 return
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One call by one way."""
-
-    caller: Caller
-    whom: Whom
-    asked: Asked
-    way: Way
-    told: Telling
-    number: int
-    call: str
-    """The row of the first attempt; empty for that one itself."""
-
-
-class _Failed(Exception):
-    """An attempt failed, and another route may be tried."""
-
-    def __init__(self, usage_id: str, error: FreeholdError) -> None:
-        super().__init__(error.message)
-        self.usage_id, self.error = usage_id, error
-
-
-def _told(passage: Passage, error: FreeholdError) -> Exception:
-    """Return what an attempt that came to nothing is told as: whether another route may help."""
-    again = isinstance(error, Unavailable) or (isinstance(error, Denied) and error.code == "provider_refused")
-    return _Failed(passage.usage_id, error) if again else error
-
-
-def _limit(asked: Asked, hold: Hold) -> int | None:
-    """Return the limit to put into a request whose money is short; where it might be refused, the stream is cut instead."""
-    if not hold.clamped or hold.max_output is None:
-        return None
-    return hold.max_output if asked.max_output is not None or hold.max_output <= ANY_MODEL else None
-
-
-def _speaks(way: Way, asked: Asked) -> bool:
-    driver = way.driver
-    return asked.api in driver.native or asked.api in driver.adapted or inward(asked, driver) is not None
-
-
-def _left() -> None:
-    reach("gateway", "sent")
-
-
-async def _accepted(passage: Passage, answer: Answer) -> None:
-    """Raise the error that the head of an answer tells, if it tells one."""
-    passage.status = answer.status
-    if not 200 <= answer.status < 300:  # noqa: PLR2004
-        error = refusal(answer.status, answer.headers, await _some(answer.chunks), passage.way.credential)
-        error.facts = {STATUS: answer.status}
-        raise error
-
-
-async def _some(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the beginning of a refusal: enough to read, too little to fill us."""
-    body = b""
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_ERROR:
-            break
-    return body[:MAX_ERROR]
-
-
-def _translated(error: BaseException) -> FreeholdError:
-    if isinstance(error, FreeholdError):
-        return error
-    if isinstance(error, TimeoutError):
-        return Unavailable(
-            "The model's provider took too long.",
-            code="provider_timeout",
-            remedy="Try again, or raise FREEHOLD_MODEL_TIMEOUT.",
-        )
-    if isinstance(error, asyncio.CancelledError):
-        return Unavailable("Nobody waited for the answer any longer.", code="caller_gone")
-    log.error("A model driver broke.", exc_info=error)
-    return FreeholdError("The call to the model broke on our side.", remedy="See the gateway's log.")

@@ -15,7 +15,7 @@ _SEALED = (("secrets", "sealed"), ("key_pairs", "sealed"), ("effects", "argument
 
 
 def upgrade() -> None:
-    """Number the keys, put the number in front of what is sealed, and make room for the lists."""
+    """Give keys their number, put it in front of what is sealed, and make room for the lists."""
     sqlite = op.get_bind().dialect.name == "sqlite"
     put = "CAST(x'00000001' || {0} AS BLOB)" if sqlite else "'\\x00000001'::bytea || {0}"
     for table, column in _SEALED:
@@ -49,7 +49,7 @@ def _keys(*columns: str, of: str) -> None:
     op.create_table(
         "tenant_keys",
         sa.Column("tenant", sa.Text(), nullable=False),
-        *(made[column] for column in columns),
+        *[made[column] for column in columns],
         sa.PrimaryKeyConstraint(*key),
     )
     stated = ", ".join(columns)
