@@ -5,6 +5,8 @@ The lists are sealed, so the gateway makes them when it starts. Undo: take the g
 while no key was rotated. Cost: every sealed value is written once; of effects those of the last days have one.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -39,7 +41,7 @@ def downgrade() -> None:
 
 
 def _keys(*columns: str, of: str) -> None:
-    made = {
+    made: dict[str, sa.Column[Any]] = {
         "generation": sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         "wrapped": sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         "made_at": sa.Column("made_at", sa.BigInteger(), nullable=False),
