@@ -132,6 +132,19 @@ async def test_many_at_once_never_pass_the_limit_and_use_nearly_all_of_it(desk: 
     assert most <= limit
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_who_leaves_before_the_first_byte_is_charged_to_the_end(desk: Desk, stream: bool) -> None:  # noqa: FBT001
+    gate = asyncio.Event()
+    desk.upstream.script.append(Act(words=30, gate=lambda _number: gate.wait()))
+    asked = asyncio.create_task(desk.chat(stream=stream))
+    await desk.upstream.asked(1)
+    asked.cancel()
+    await asyncio.wait([asked])
+    gate.set()
+    assert await desk.balanced() > 0
+    assert desk.upstream.ledger.last.output == 30
+
+
 async def test_near_the_limit_an_answer_becomes_shorter(desk: Desk) -> None:
     await desk.limit(1_000_000)
     said = await desk.chat("[[words=5000]]", max_tokens=5_000)
