@@ -62,7 +62,7 @@ fuzz: bubblewrap dev ## As long as you like: send the API more of everything (FU
 	FUZZ=$${FUZZ:-500} $(PYTEST) tests/security/test_api_robustness.py
 
 chaos: dev ## About ten minutes: kill the gateway under load more often (KILLS=200)
-	KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/chaos/test_calls_killed.py
+	KILLS=$${KILLS:-200} $(PYTEST) tests/chaos/test_calls_killed.py
 
 proxies:
 	@tools/environment proxies

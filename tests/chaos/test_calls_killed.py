@@ -5,6 +5,8 @@ import os
 import random
 import sqlite3
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from freehold.testing.upstream.acts import Act
 from freehold.testing.upstream.ledger import Entry
 from tests.calling import Desk, apart, chat, gateway_process
 
 CLIENTS = 12
 KILLS = int(os.environ.get("KILLS", "25"))  # noqa: TID251 - how often `make chaos` kills
+AT_ONCE = 5
+"""Kills over one store."""
 LIMIT = 10**12
 
 
@@ -101,10 +106,54 @@ async def killed(data: Path, times: int, seed: int) -> None:
         assert len(load.answered) > times
 
 
+@asynccontextmanager
+async def prepared(data: Path) -> AsyncIterator[Desk]:
+    async with apart(data) as desk:
+        async with gateway_process(desk):
+            await desk.prepare()
+            await desk.limit(LIMIT)
+        yield desk
+
+
+@pytest.mark.parametrize("point", ["intent", "sent"])
+async def test_a_gateway_that_dies_around_the_dialling_charges_what_it_held(tmp_path: Path, point: str) -> None:
+    async with prepared(tmp_path) as desk:
+        async with gateway_process(desk, FREEHOLD_FAILPOINT=f"gateway:{point}:1") as process:
+            with pytest.raises(aiohttp.ClientError):
+                await desk.chat()
+            assert await process.wait() == -9
+        assert len(desk.upstream.ledger.entries) <= (0 if point == "intent" else 1)
+        async with gateway_process(desk):
+            told = await desk.settled()
+        (row,) = rows_of(desk)
+        assert (row["state"], row["estimated"], row["charge_nano"]) == ("unsettled", 1, row["hold_nano"])
+        assert told["spent_nano"] == row["hold_nano"] >= desk.upstream.ledger.nano
+
+
+async def test_a_stream_whose_gateway_dies_is_charged_what_it_held(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with prepared(tmp_path) as desk:
+        desk.upstream.script.append(Act(words=30, gate=lambda number: gate.wait() if number > 5 else asyncio.sleep(0)))
+        async with (
+            gateway_process(desk) as process,
+            desk.asking("/v1/chat/completions", chat(stream=True, max_tokens=50)) as answer,
+        ):
+            await answer.content.readuntil(b"\n\n")
+            process.kill()
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
+        await desk.upstream.idle()
+        async with gateway_process(desk):
+            told = await desk.settled()
+        (row,) = rows_of(desk)
+        assert row["charge_nano"] == row["hold_nano"] == told["spent_nano"] > desk.upstream.ledger.nano > 0
+
+
 async def test_a_gateway_killed_under_load_forgets_no_call(tmp_path: Path) -> None:
     await killed(tmp_path, 2, seed=1)
 
 
 @pytest.mark.long
-async def test_a_gateway_killed_many_times_under_load_forgets_no_call(tmp_path: Path) -> None:
-    await killed(tmp_path, KILLS, seed=2)
+@pytest.mark.parametrize("seed", range(2, 2 + -(-KILLS // AT_ONCE)))
+async def test_a_gateway_killed_again_and_again_under_load_forgets_no_call(tmp_path: Path, seed: int) -> None:
+    await killed(tmp_path, AT_ONCE, seed=seed)

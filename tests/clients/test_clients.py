@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 NEW, LITELLM = ROOT / ".venv-clients/bin/python", ROOT / ".venv-clients-litellm/bin/python"
 MISSING = "what others wrote is missing; `tools/environment clients` installs it"
-SECONDS = 300
+SECONDS = 240
 SCRIPTS = {
     "openai_chat.py": NEW,
     "openai_other.py": NEW,
