@@ -59,11 +59,13 @@ def limit(asked: Asked, hold: Hold) -> int | None:
 
 
 def speaks(way: Way, asked: Asked) -> bool:
+    """Return whether a call can go by `way`, as it is or translated."""
     driver = way.driver
     return asked.api in driver.native or asked.api in driver.adapted or inward(asked, driver) is not None
 
 
 def left() -> None:
+    """Take note that a request has left: here a test may let us die."""
     reach("gateway", "sent")
 
 
@@ -87,6 +89,7 @@ async def _some(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 def translated(error: BaseException) -> FreeholdError:
+    """Return what ended an attempt as an error that callers know."""
     if isinstance(error, FreeholdError):
         return error
     if isinstance(error, TimeoutError):
