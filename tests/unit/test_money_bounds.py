@@ -81,6 +81,21 @@ def test_a_long_word_in_a_text_is_no_picture() -> None:
     assert bound(asked(body=body)).input.input > 30_000
 
 
+@pytest.mark.parametrize("prefix", ["data:image/png;base64,", "data:image/", "data:,"])
+def test_words_behind_a_prefix_are_no_picture_either(prefix: str) -> None:
+    body = {"messages": [{"role": "user", "content": prefix + "many words " * 8_000}]}
+    assert bound(asked(body=body)).input.input > 30_000
+
+
+def test_escapes_hide_nothing_from_a_bound() -> None:
+    bought = b'{"messages":[],"tools":[{"t\\u0079pe":"web\\u005fsearch"}]}'
+    assert not bound(asked(body=bought)).bounded
+    drawn = b'{"messages":[{"content":[{"type":"image\\u005furl","image_url":{"url":"https://a.b/c.png"}}]}]}'
+    assert bound(asked(body=drawn)).input.input >= IMAGE_TOKENS
+    kept = b'{"previous_response\\u005fid":"resp_1"}'
+    assert bound(asked(Api.RESPONSES, body=kept)).input.input == CONTEXT
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -9,6 +9,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+def longest(*stated: int | None) -> int | None:
+    """
+    Return the limit that an answer may be held to, of all that a request states; none where it states none that holds.
+
+    A provider may go by any of them, and some take one below nothing to mean no limit at all.
+    """
+    told = [one for one in stated if one is not None]
+    return max(told) if told and min(told) > 0 else None
+
+
 class Api(StrEnum):
     """What is asked of a model, and in whose format."""
 

@@ -18,6 +18,7 @@ from freehold.core.effects import EffectState, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable, from_problem
 from freehold.failpoints import reach
 from freehold.gateway import ledger, versions
+from freehold.gateway.asked import longest
 from freehold.gateway.calls.collecting import Collected
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
@@ -211,13 +212,13 @@ def _whom(request: ChatRequest) -> Whom:
 def _asked(request: ChatRequest, model: str) -> Asked:
     """Return the request as a client of OpenAI's would send it, streamed, so that text can go on as it comes."""
     body = request.body | {"model": model, "stream": True, "stream_options": {"include_usage": True}}
-    most = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
+    stated = [request.body.get(name) for name in ("max_completion_tokens", "max_tokens")]
     return Asked(
         api=Api.CHAT,
         model=model,
         body=msgspec.json.encode(body),
         stream=True,
-        max_output=most if isinstance(most, int) else None,
+        max_output=longest(*(most for most in stated if isinstance(most, int))),
         usage_wanted=True,
         headers={RUN: request.run},
     )

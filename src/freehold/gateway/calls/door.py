@@ -8,12 +8,13 @@ little as it takes to send it on; a caller that hangs up is settled for all the 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, final
+from typing import Annotated, Any, Final, final
 
 import msgspec
 
 from freehold.core.errors import FreeholdError, Invalid, NotFound
 from freehold.core.money import Level
+from freehold.gateway.asked import longest
 from freehold.gateway.calls import bodies, naming
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
@@ -50,15 +51,18 @@ class _Options(msgspec.Struct):
     include_usage: bool | None = False
 
 
+_Count = Annotated[int, msgspec.Meta(le=1_000_000_000)]
+
+
 class _Head(msgspec.Struct):
     """What is looked at of a request; all else goes on unread."""
 
     model: str
     stream: bool | None = False
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    n: int | None = 1
+    max_tokens: _Count | None = None
+    max_completion_tokens: _Count | None = None
+    max_output_tokens: _Count | None = None
+    n: Annotated[int, msgspec.Meta(le=1_000)] | None = 1
     stream_options: _Options | None = None
 
 
@@ -120,6 +124,7 @@ class Door:
             await send({"type": "http.response.body", "body": b""})
         finally:
             await pieces.aclose()
+            await passage.leave()  # what never began does not end by itself
             self._engine.finish(passage, record)
 
     async def _caller(self, scope: Scope) -> Caller:
@@ -158,22 +163,32 @@ def _asked(api: Api, scope: Scope, body: bytes) -> Asked:
         return _by_form(body, content_type, passed)
     try:
         head = _head.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(
             f"The request is not as it must be: {error}.", code="bad_request", remedy="Send JSON with a model."
         ) from error
-    most = head.max_completion_tokens or head.max_output_tokens or head.max_tokens
     return Asked(
         api=api,
         model=head.model,
         body=body,
         content_type=content_type,
         stream=bool(head.stream),
-        max_output=most,
+        max_output=_longest(api, head),
         choices=max(head.n or 1, 1),
         usage_wanted=bool(head.stream_options and head.stream_options.include_usage),
         headers=passed,
     )
+
+
+def _longest(api: Api, head: _Head) -> int | None:
+    """Return the limit of an answer, by the names that an API knows it by: a provider passes over all others."""
+    match api:
+        case Api.RESPONSES:
+            return longest(head.max_output_tokens)
+        case Api.MESSAGES:
+            return longest(head.max_tokens)
+        case _:
+            return longest(head.max_completion_tokens, head.max_tokens)
 
 
 def _by_form(body: bytes, content_type: str, passed: Mapping[str, str]) -> Asked:

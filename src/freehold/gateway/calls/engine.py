@@ -141,7 +141,7 @@ class Engine:
             self._books.release(hold)
             raise
         reach("gateway", "intent")
-        passage = Passage(asked, way, books=self._books, hold=hold, usage_id=usage_id)
+        passage = Passage(asked, way, books=self._books, hold=hold, usage_id=usage_id, most=estimate.input)
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._sent(way, sent)

@@ -7,7 +7,7 @@ in memory; `close` writes it down. An answer nobody listens to any more may be l
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 from freehold.core.errors import FreeholdError, Unavailable
@@ -16,13 +16,16 @@ from freehold.gateway.calls.routing import Way
 from freehold.gateway.calls.sse import malformed
 from freehold.gateway.formats import Answer, Api, Asked, Reading, Units
 from freehold.gateway.money.books import Books, Hold
-from freehold.gateway.ports import SHORTEST, NotSent, without
+from freehold.gateway.ports import SHORTEST, Credential, NotSent, without
 
 MAX_ANSWER: Final = 64 << 20
 BYTES_PER_TOKEN: Final = 4
+REFUSED: Final = 300
+"""The status from which on an answer is none, and takes nothing."""
 SLACK_EVENTS: Final = 16
 LONGEST_TOKEN: Final = 16
 """Bytes of output that no token is longer than, on the whole; beyond, a provider does not keep to its limit."""
+LONGEST_KIND: Final = 200
 CUT: Final = "budget_exhausted"
 
 
@@ -48,8 +51,10 @@ class Settled:
 class Passage:
     """One attempt of one call."""
 
-    def __init__(self, asked: Asked, way: Way, *, books: Books, hold: Hold, usage_id: str) -> None:
+    def __init__(self, asked: Asked, way: Way, *, books: Books, hold: Hold, usage_id: str, most: Units) -> None:
+        """Pass on the answer to `asked`; `most` is the bound of what a call uses besides the tokens of its answer."""
         self.asked, self.way, self.hold, self.usage_id = asked, way, hold, usage_id
+        self._most = most
         self.status = 0
         self.content_type = "application/json"
         self.error: FreeholdError | None = None
@@ -82,7 +87,7 @@ class Passage:
         """Take the answer's head, and so much of its body that the caller can be told something."""
         self._answer, self._reading = answer, reading
         self.status = answer.status
-        self.content_type = answer.headers.get("content-type", self.content_type)
+        self.content_type = _plain(answer.headers.get("content-type", ""), self.way.credential) or self.content_type
         async for chunk in answer.chunks:
             self._first += reading.feed(chunk)
             if self._first and self.flows:
@@ -187,14 +192,19 @@ class Passage:
         return None, True, UsageState.UNSETTLED
 
     def _guessed(self, reading: Reading) -> Units:
-        """Return what an answer used whose provider did not say it, or not all of it."""
-        said = reading.units or Units(input=-(-len(self.asked.body) // BYTES_PER_TOKEN))
+        """Return what an answer used whose provider did not say it, or not all of it: what came, for the most that went."""
+        said = reading.units or self._most
         output = max(said.output, reading.events, -(-reading.said // BYTES_PER_TOKEN))
-        return Units(input=said.input, cached=said.cached, written=said.written, output=output)
+        return replace(said, output=output)
 
     def _provably_nothing(self) -> bool:
         """Return whether the attempt cost nothing: it never left, or its provider answered with an error."""
-        return isinstance(self.error, NotSent) or self.status > 0
+        return isinstance(self.error, NotSent) or self.status >= REFUSED
+
+
+def _plain(kind: str, credential: Credential) -> str:
+    """Return what a provider calls its answer, as far as it can go on in a header: without our credential."""
+    return "".join(sign for sign in credential.scrub(kind) if " " <= sign <= "~")[:LONGEST_KIND]
 
 
 def _cut() -> Unavailable:

@@ -163,7 +163,7 @@ class Books:
         made = self._offer(book, estimate, limited, own=own)
         if made is REFUSED:
             raise self._refused(whom.tenant, limited, at)
-        waits = made is WAIT or (first and any(tally.waiting for tally in limited))
+        waits = made is WAIT or (first and made.nano and any(tally.waiting for tally in limited))
         return None if waits else self._held(whom.tenant, tallies, made, at, own=own)
 
     def _offer(self, book: Book, estimate: Estimate, limited: list[Tally], *, own: bool, last: bool = False) -> Offer:

@@ -8,13 +8,14 @@ number bounds (a file at an address, a conversation the provider keeps) is taken
 
 import bisect
 import re
+import string
 from dataclasses import dataclass, field
 from typing import Final, final
 
 import msgspec
 
 from freehold.gateway.asked import Api, Asked, Units
-from freehold.gateway.money.prices import Price
+from freehold.gateway.money.prices import FREE, Price
 
 LEAST_OUTPUT: Final = 16
 """Tokens of an answer that are worth a call."""
@@ -47,11 +48,14 @@ _FREE: Final = frozenset({Api.COUNT_TOKENS, Api.MODELS})
 _TALK: Final = frozenset({Api.CHAT, Api.RESPONSES, Api.MESSAGES})
 _BLOB: Final = 1_024
 """Characters from which a text under `data` is worth looking at: pictures and sound are longer."""
+_BASE64: Final = string.ascii_letters.encode() + string.digits.encode() + b"+/=-_\\"
 _PICTURE: Final = re.compile(rb'"type"\s*:\s*"(?:image_url|input_image|image)"')
 _PICTURE_DATA: Final = re.compile(rb'"image/[a-z]')
 _UNBOUNDED: Final = re.compile(
     rb'"type"\s*:\s*"(?:document|input_file|file|container_upload|item_reference)"|"(?:file_id|file_url)"\s*:\s*"'
 )
+_ESCAPED: Final = re.compile(rb"\\u00[2-7]")
+"""A letter that is spelt in a way no program does: to be overlooked."""
 _KEPT: Final = frozenset({"previous_response_id", "conversation", "prompt", "container"})
 """Members at the top of a request that stand for something the provider has."""
 _ANY_KEPT: Final = re.compile(rb'"(?:previous_response_id|conversation|prompt|container)"\s*:')
@@ -99,12 +103,13 @@ class Estimate:
 def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estimate:
     """Return the most `asked` can cost; an answer without a limit of its own gets `ceiling`."""
     if asked.api in _FREE:
-        return Estimate(input=Units(requests=0), output=None, least=0, price=price)
+        return Estimate(input=Units(requests=0), output=None, least=0, price=FREE)
     if asked.api in _TALK:
         output = ceiling if asked.max_output is None else asked.max_output
-        tokens = _input(asked, price, ratio)
+        plain = _plain(asked.body)
+        tokens = _input(asked, plain, price, ratio)
         # A provider may write all of it to its cache, at whatever that costs; Anthropic's does so only if asked to.
-        writes = price.written > price.input and (asked.api is not Api.MESSAGES or b'"cache_control"' in asked.body)
+        writes = price.written > price.input and (asked.api is not Api.MESSAGES or b'"cache_control"' in plain)
         dearest = tokens if writes else 0
         return Estimate(
             input=Units(input=tokens, written=dearest),
@@ -113,21 +118,31 @@ def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estim
             price=price,
             choices=max(1, asked.choices),
             stated=asked.max_output is not None,
-            bounded=not _BOUGHT.search(asked.body),
+            bounded=not _BOUGHT.search(plain),
         )
     return Estimate(input=_other(asked, ratio), output=None, least=0, price=price)
 
 
-def _input(asked: Asked, price: Price, ratio: float) -> int:
+def _input(asked: Asked, plain: bytes, price: Price, ratio: float) -> int:
     context = price.context or CONTEXT
     body = asked.body
-    if _UNBOUNDED.search(body) or (_ANY_KEPT.search(body) and _keeps(body)):
+    if _UNBOUNDED.search(plain) or (_ANY_KEPT.search(plain) and _keeps(plain)):
         return context
     blobs, sound = _blobs(body) if len(body) > _BLOB else (0, 0)
-    pictures = len(_PICTURE.findall(body))
+    pictures = len(_PICTURE.findall(plain))
     each = SMALL_MODEL_IMAGE_TOKENS if "4o-mini" in asked.model else IMAGE_TOKENS
     tokens = int((len(body) - blobs) / ratio) + OVERHEAD + pictures * each + sound // SOUND_BASE64
     return min(tokens, context)
+
+
+def _plain(body: bytes) -> bytes:
+    """Return a request as any program would spell it, for what is looked for in it."""
+    if not _ESCAPED.search(body):
+        return body
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body
 
 
 def _keeps(body: bytes) -> bool:
@@ -144,10 +159,15 @@ def _blobs(body: bytes) -> tuple[int, int]:
     texts = body.split(b'"')
     blobs = sound = 0
     for place, text in enumerate(texts):
-        if len(text) >= _BLOB and (text.startswith(b"data:") or texts[place - 2] == b"data"):
+        if len(text) >= _BLOB and (text.startswith(b"data:") or texts[place - 2] == b"data") and _is_base64(text):
             blobs += len(text)
             sound += 0 if text.startswith(b"data:image/") or _PICTURE_DATA.search(_before(texts, place)) else len(text)
     return blobs, sound
+
+
+def _is_base64(text: bytes) -> bool:
+    """Tell whether a text is what it claims to be, and not words behind a prefix."""
+    return not text[text.find(b",", 0, _BLOB) + 1 :].translate(None, _BASE64)
 
 
 def _before(texts: list[bytes], place: int) -> bytes:

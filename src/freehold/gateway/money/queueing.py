@@ -66,7 +66,7 @@ def offer(  # noqa: PLR0911 - one per answer
     `charge` makes a charge of a cost; `last` says that it has waited long enough.
     """
     full = charge(estimate.nano(estimate.output or 0))
-    if room is None or free is None or full * (1 if estimate.stated else SHARES) <= room:
+    if not full or room is None or free is None or full * (1 if estimate.stated else SHARES) <= room:
         return Offer(full, estimate.output)
     wanted = estimate if estimate.stated else _modest(estimate, charge, room)
     full = charge(wanted.nano(wanted.output or 0))
