@@ -50,6 +50,8 @@ class Upstream:
             )
         except (aiohttp.ClientError, OSError) as error:
             raise translated(error) from error
+        except ValueError as error:
+            raise _unspeakable() from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status=response.status, headers=headers, chunks=_chunks(response), address=_address(response))
 
@@ -86,6 +88,14 @@ def translated(error: Exception) -> Unavailable:
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
         return Unavailable("The model's provider broke off.", code="provider_cut")
     return Unavailable("The model's provider failed.", code="provider_unavailable")
+
+
+def _unspeakable() -> NotSent:
+    return NotSent(
+        "The request to the model's provider cannot be spelt.",
+        code="provider_unavailable",
+        remedy="Set the connection's secret to a key without line breaks and signs that no header may have.",
+    )
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
