@@ -8,6 +8,8 @@ time. That it was used is written down later, for many at once.
 from datetime import datetime
 from typing import Final, final
 
+from sqlalchemy import Connection as Tx
+
 from freehold.core.errors import Denied
 from freehold.gateway.calls import model_keys
 from freehold.gateway.calls.model_keys import ModelKey
@@ -15,6 +17,7 @@ from freehold.gateway.formats import Caller, Whom
 from freehold.gateway.keeping import Keep
 
 REMEMBERED: Final = 10_000
+UNKNOWN: Final = "This key opens nothing here."
 
 
 @final
@@ -30,7 +33,7 @@ class KeyCallers:
     async def caller(self, shown: str) -> Caller:
         """Return who shows this key; raise `Denied` (401) for a key that is none, or none any more."""
         if not model_keys.well_formed(shown):
-            raise _unknown()
+            raise _no_key(shown)
         hashed = model_keys.hashed(shown)
         if self._generation != self._keep.generation or len(self._known) > REMEMBERED:
             self._known, self._generation = {}, self._keep.generation
@@ -57,15 +60,32 @@ class KeyCallers:
         if key is None:
             return None
         whom = Whom(tenant=key.tenant, agent=key.agent, key=key.id, attended=True, by=f"model-key:{key.id}")
-        found = key, Caller(whom=whom, models=key.models or None)
+
+        def still(tx: Tx) -> None:
+            self._require(tx, key, hashed, before)
+
+        found = key, Caller(whom=whom, models=key.models or None, still=still)
         if before == self._generation == self._keep.generation:
             self._known[hashed] = found
         return found
 
+    def _require(self, tx: Tx, key: ModelKey, hashed: str, generation: int) -> None:
+        """Raise `Denied` where a key ended, or was revoked, while its request was on its way or waited for money."""
+        same = self._keep.generation == generation or model_keys.find(tx, hash=hashed) == key
+        if not same or not key.in_force(self._keep.now()):
+            raise _unknown()
 
-def _unknown() -> Denied:
+
+def _no_key(shown: str) -> Denied:
+    """Return the error for what has not the form of a model key; keys of the API are shown here by mistake."""
+    if not shown:
+        return _unknown("No model key was shown.")
+    return _unknown("An API key opens no models." if shown.startswith("fh_") else UNKNOWN)
+
+
+def _unknown(message: str = UNKNOWN) -> Denied:
     return Denied(
-        "This key opens nothing here.",
+        message,
         code="bad_key",
         status=401,
         remedy="Make one with: freehold model-key create NAME --tenant TENANT",
