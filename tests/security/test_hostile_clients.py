@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 
 from freehold.app.children import harmless
+from freehold.store.patience import MOST_BYTES, Patient
 from freehold.web.building import build
-from freehold.web.connection import MOST_BYTES, Connection
 from tests.webs import client, made
 
 DEEP = 400
@@ -23,7 +23,7 @@ HALF = '"\\ud800"'
 async def listening(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Give a connection to an application that is served as web serves it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(build(made(folder).state), http=Connection, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(build(made(folder).state), http=Patient, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -61,7 +61,7 @@ async def test_a_head_without_end_is_cut_off(tmp_path: Path, endless: bytes) -> 
 
 
 async def test_a_head_that_never_comes_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "seconds", 0.2)
+    monkeypatch.setattr(Patient, "seconds", 0.2)
     async with listening(tmp_path) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nX-")
         async with asyncio.timeout(5):

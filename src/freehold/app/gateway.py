@@ -13,10 +13,12 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from freehold import failpoints
 from freehold.app.clock import SystemClock
@@ -35,6 +37,7 @@ from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.callers import KeyCallers
 from freehold.gateway.calls.door import Door
 from freehold.gateway.calls.engine import Engine
+from freehold.gateway.calls.outside import Outside
 from freehold.gateway.calls.routing import Ways
 from freehold.gateway.calls.trying import Trial
 from freehold.gateway.calls.upstream import Upstream
@@ -55,6 +58,7 @@ from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
 from freehold.settings import Settings
+from freehold.store.patience import Patient
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +80,7 @@ class Gateway:
     callers: KeyCallers
     web: Edge
     worker: Edge
-    outside: Door
+    outside: Outside
 
 
 def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
@@ -131,7 +135,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),
     )
-    boxes = Boxes(keep, settings.data / "box", lambda caller: Door(engine, caller), uid_base=sandbox_users(settings))
+    boxes = Boxes(keep, settings.data / "box", partial(Door, engine), uid_base=sandbox_users(settings))
     try:
         yield Gateway(
             keep=keep,
@@ -142,7 +146,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             callers=callers,
             web=web,
             worker=worker_edge(keep, models, effects, boxes),
-            outside=Door(engine, callers.caller),
+            outside=Outside(partial(Door, engine), callers.caller),
         )
     finally:
         await boxes.end()
@@ -169,7 +173,7 @@ async def listening(settings: Settings, gateway: Gateway) -> AsyncIterator[None]
     servers: list[Server] = [_server(edge) for _, _, edge in places]
     if settings.gateway_address:
         listeners.append(listen_outside(settings.gateway_address))
-        servers.append(_server(gateway.outside))
+        servers.append(_server(gateway.outside, Patient))
     # Whoever connects from here on waits in a listener's queue until its server is up.
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
@@ -211,10 +215,10 @@ def main(settings: Settings) -> None:
         run_process(settings, serve(settings))
 
 
-def _server(app: Edge | Door) -> Server:
+def _server(app: Edge | Outside, http: type[HttpToolsProtocol] = HttpToolsProtocol) -> Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=http,
         ws="none",
         lifespan="off",
         log_config=None,

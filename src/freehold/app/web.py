@@ -29,6 +29,7 @@ from freehold.gateway.client import WebGateway
 from freehold.runs.nudging import Nudge, listen
 from freehold.settings import Settings
 from freehold.store.objects import TenantFiles
+from freehold.store.patience import Patient
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 from freehold.tenants.caller import Known
@@ -38,7 +39,6 @@ from freehold.tenants.operator import ensure_operator_key, ensure_seal
 from freehold.tenants.sealing import Seal
 from freehold.web.anchoring import keep_anchored
 from freehold.web.building import build
-from freehold.web.connection import Connection
 from freehold.web.key_uses import keep_uses
 from freehold.web.lapsing import keep_lapsed
 from freehold.web.purging import keep_purged
@@ -131,7 +131,7 @@ def main(settings: Settings) -> None:
 def _config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=Patient,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -18,7 +18,6 @@ from typing import Any, Final, final
 
 import uvicorn
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from freehold.core.errors import Conflict, Invalid
@@ -27,6 +26,7 @@ from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import App, Receive, Scope, Send, Serve, Speaker, refusing
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
+from freehold.store.patience import Patient
 
 SOCKET: Final = "gateway.sock"
 BACKLOG: Final = 128
@@ -61,7 +61,7 @@ class Boxes:
         self._root = -1
         self._config = uvicorn.Config(
             _nothing,
-            http=HttpToolsProtocol,
+            http=Patient,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -211,7 +211,7 @@ class _Box:
 
 
 @final
-class _Connection(HttpToolsProtocol):
+class _Connection(Patient):
     """One connection to a box."""
 
     def __init__(self, *of: Any, box: _Box) -> None:

@@ -1,8 +1,9 @@
 """
 The door to models: `/v1` as clients of OpenAI and Anthropic know it, in plain ASGI.
 
-Who calls is known by the door that was knocked at, or by the key that was shown there. What comes in is looked at as
-little as it takes to send it on; a caller that hangs up is settled for all the same.
+Who calls is known before anything comes here: by the socket that was knocked at (`boxes`), or by the key that was
+shown (`outside`). What comes in is looked at as little as it takes to send it on; a caller that hangs up is settled
+for all the same.
 """
 
 import asyncio
@@ -43,8 +44,6 @@ _PASSED_ON: Final = frozenset({b"anthropic-version", b"anthropic-beta", b"openai
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Known = Callable[[str], Awaitable[Caller]]
-"""Returns who shows a key; raises `Denied` where nobody does."""
 
 
 class _Options(msgspec.Struct):
@@ -71,11 +70,11 @@ _head: Final = msgspec.json.Decoder(_Head)
 
 @final
 class Door:
-    """Answers model calls of one caller, or of whoever shows a key."""
+    """Answers model calls of one caller."""
 
-    def __init__(self, engine: Engine, who: Caller | Known) -> None:
-        """Let in `who`, or whom `who` knows by the key that is shown."""
-        self._engine, self._who = engine, who
+    def __init__(self, engine: Engine, caller: Caller) -> None:
+        """Let `engine` make what `caller` asks for."""
+        self._engine, self._caller = engine, caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -84,7 +83,7 @@ class Door:
         path = str(scope["path"])
         api = APIS.get(path, Api.MESSAGES if _is_anthropic(scope) else Api.CHAT)
         try:
-            caller = await self._caller(scope)
+            caller = self._caller
             if path == MODELS or path.startswith(MODELS + "/"):
                 await self._list(caller, path, api, send)
                 return
@@ -126,17 +125,6 @@ class Door:
             await pieces.aclose()
             await passage.leave()  # what never began does not end by itself
             self._engine.finish(passage, record)
-
-    async def _caller(self, scope: Scope) -> Caller:
-        if isinstance(self._who, Caller):
-            return self._who
-        shown = b""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                shown = value[7:] if value[:7].lower() == b"bearer " else value
-            elif name == b"x-api-key":
-                shown = value
-        return await self._who(shown.decode("latin-1").strip())
 
     async def _list(self, caller: Caller, path: str, api: Api, send: Send) -> None:
         names = await naming.names(self._engine.keep, caller)

@@ -17,7 +17,7 @@ SECONDS: Final = 30.0
 """Until a request's headers must have come; between two requests, uvicorn's own patience counts."""
 
 
-class Connection(HttpToolsProtocol):
+class Patient(HttpToolsProtocol):
     """Uvicorn's protocol with an end to its patience."""
 
     seconds = SECONDS
