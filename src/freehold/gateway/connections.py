@@ -158,7 +158,7 @@ def missing(name: str) -> NotFound:
     return NotFound(
         f"There is no connection {name!r}.",
         code="unknown_connection",
-        remedy="Create it with: freehold connection create",
+        remedy="`freehold connection list` shows what is there; `freehold connection create` makes one.",
     )
 
 

@@ -133,7 +133,9 @@ def opened(tx: Connection, keep: Keep, *, tenant: str | None, name: str | None) 
 def missing(name: str) -> NotFound:
     """Return the error that tells there is no such secret."""
     return NotFound(
-        f"There is no secret {name!r}.", code="missing_secret", remedy=f"Set it with: freehold secret set {name}"
+        f"There is no secret {name!r}.",
+        code="missing_secret",
+        remedy=f"Set it with: freehold secret set {name}, and --tenant TENANT or --platform as for what uses it",
     )
 
 

@@ -17,6 +17,13 @@ from freehold.gateway.ports import Credential
 
 SECONDS: Final = 15.0
 MOST: Final = 4 << 20
+NOT_FOUND: Final = 404
+_REMEDIES: Final = {
+    "provider_busy": "Try again later; address and key were not looked at.",
+    "provider_cut": "Look at the connection's base_url: what answers there speaks no HTTP, or broke off.",
+    "provider_timeout": "Look at the connection's base_url and whether the provider is up.",
+    "provider_unavailable": "See whether the provider is up, then try again.",
+}
 _QUESTION: Final = Asked(api=Api.MODELS, model="", body=b"")
 
 
@@ -54,6 +61,8 @@ class Trial:
             body += chunk
             if len(body) > MOST:
                 break
+        if answer.status == NOT_FOUND:
+            raise _strange()
         if answer.status != 200:  # noqa: PLR2004
             raise refusal(answer.status, answer.headers, body[:MAX_ERROR], credential)
         return _listed(body)
@@ -83,12 +92,14 @@ def _listed(body: bytes) -> int:
 
 def _strange() -> Unavailable:
     return Unavailable(
-        "What answers there is no provider of models.", code="provider_malformed", remedy="Look at the base_url."
+        "What answers there lists no models, as this kind of provider does.",
+        code="provider_malformed",
+        remedy="Look at the connection's base_url and kind: a path such as /v1 may be missing, or too much.",
     )
 
 
 def _failed(error: FreeholdError, began: float) -> dict[str, Any]:
-    told = {"code": error.code, "message": error.message, "remedy": error.remedy}
+    told = {"code": error.code, "message": error.message, "remedy": error.remedy or _REMEDIES.get(error.code, "")}
     return {"ok": False, "latency_ms": _since(began), "models": 0, **told}
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from freehold.core.errors import Exhausted
-from freehold.core.money import NANO, BudgetScope, ends, spelt
+from freehold.core.money import NANO, BudgetScope, Period, ends, spelt
 from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
 
@@ -12,14 +12,14 @@ PAYMENT_REQUIRED: Final = 402
 BUSY_SECONDS: Final = 10.0
 _WHOSE: Final = {
     BudgetScope.TIER: "the tenant's tier",
-    BudgetScope.CREDIT: "the tenant's credit",
     BudgetScope.TENANT: "the tenant",
     BudgetScope.AGENT: "this agent",
     BudgetScope.KEY: "this model key",
-    BudgetScope.RUN: "one run",
+    BudgetScope.RUN: "this run",
     BudgetScope.LEVEL: "this level",
     BudgetScope.UNATTENDED: "runs nobody waits for",
 }
+_EACH: Final = {Period.DAY: "daily ", Period.MONTH: "monthly ", Period.EVER: ""}
 
 
 def told(tally: Tally, at: datetime) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def exhausted(tally: Tally, at: datetime, *, busy: bool = False) -> Exhausted:
     facts = told(tally, at)
     if busy:
         error = Exhausted(
-            f"What is left of the budget of {_WHOSE[tally.scope]} is held for calls under way.",
+            f"What is left of {_named(tally)} is held for calls under way.",
             after=BUSY_SECONDS,
             code="budget_exhausted",
             status=PAYMENT_REQUIRED,
@@ -57,8 +57,9 @@ def exhausted(tally: Tally, at: datetime, *, busy: bool = False) -> Exhausted:
         return error
     left = f"{_usd(max(0, tally.room))} of {_usd(tally.limit or 0)} USD are left"
     credit = tally.scope is BudgetScope.CREDIT
+    named, how = _named(tally), "leaves too little for this call" if tally.room > 0 else "is used up"
     error = Exhausted(
-        f"The budget of {_WHOSE[tally.scope]} is used up: {left}.",
+        f"{named[0].upper()}{named[1:]} {how}: {left}.",
         code="credit_exhausted" if credit else "budget_exhausted",
         status=PAYMENT_REQUIRED,
         remedy=_remedy(tally, facts["resets_at"]),
@@ -74,8 +75,17 @@ def unpriced(estimate: Estimate) -> Exhausted:
         remedy = "Leave out the provider's own tools, or ask somebody without a limit."
     else:
         message = "Nobody knows what this model costs, and a limit stands over this call."
-        remedy = "State its price in the connection's configuration (`price`), or take another model."
+        remedy = (
+            "State its price with `freehold connection set NAME --price input=USD,output=USD`, or take another model."
+        )
     return Exhausted(message, code="price_unknown", status=PAYMENT_REQUIRED, remedy=remedy)
+
+
+def _named(tally: Tally) -> str:
+    """Return what a limit is called."""
+    if tally.scope is BudgetScope.CREDIT:
+        return "the tenant's credit"
+    return f"the {_EACH[tally.period]}budget of {_WHOSE[tally.scope]}"
 
 
 def _usd(nano: int) -> str:

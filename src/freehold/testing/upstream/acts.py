@@ -93,6 +93,7 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "bool": lambda value: value not in ("0", "no", "false"),
     "int": int,
     "float": float,
+    "bytes": str.encode,
 }
 
 
