@@ -90,7 +90,8 @@ def try_connection(
     else:
         error = told["error"]
         print(f"{name} does not work [{error['code']}]: {error['message']}", file=sys.stderr)
-        print(f"  {error['remedy']}", file=sys.stderr)
+        if error["remedy"]:
+            print(f"  {error['remedy']}", file=sys.stderr)
     if not told["ok"]:
         raise typer.Exit(1)
 
@@ -98,7 +99,9 @@ def try_connection(
 @app.command("list")
 def list_connections(tenant: OwnerOption = None, platform: PlatformOption = False, as_json: JsonOption = False) -> None:
     """List connections."""
-    table(api().items(_path(owner(tenant, platform))), "name", "kind", "config", "secret", as_json=as_json)
+    found = api().items(_path(owner(tenant, platform)))
+    rows = found if as_json else [_row(connection) for connection in found]
+    table(rows, "name", "kind", "address", "region", "price", "secret", "besides", as_json=as_json)
 
 
 @app.command("delete")
@@ -108,6 +111,21 @@ def delete_connection(
     """Delete the connection NAME."""
     api().delete(_path(owner(tenant, platform), name))
     show({"name": name, "deleted": True}, as_json=as_json, line="{name} is deleted")
+
+
+def _row(connection: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection for people; what has no column of its own is said besides."""
+    config = dict(connection["config"])
+    price = {model: ", ".join(f"{n} ${usd}" for n, usd in of.items()) for model, of in config.pop("price", {}).items()}
+    return {
+        "name": connection["name"],
+        "kind": connection["kind"],
+        "address": config.pop("base_url", None) or config.pop("url", None),
+        "region": config.pop("region", None),
+        "price": "; ".join(said if model == "*" else f"{model}: {said}" for model, said in price.items()),
+        "secret": connection["secret"],
+        "besides": ", ".join(f"{name}={value}" for name, value in config.items()),
+    }
 
 
 def _path(tenant: str | None, *rest: str) -> str:

@@ -34,6 +34,8 @@ def create_model_key(
 def list_model_keys(tenant: TenantOption, as_json: JsonOption = False) -> None:
     """List model keys, without the keys themselves."""
     found = api().items(of_tenant(tenant, "model-keys"))
+    if not as_json:
+        found = [key | {"models": ", ".join(key["models"]) or "all"} for key in found]
     columns = ("id", "name", "agent", "models", "made_by", "expires_at", "last_used_at", "revoked_at")
     table(found, *columns, as_json=as_json)
 

@@ -63,7 +63,7 @@ def rotate_key(
         told(stands["done"], stands["total"])
     if stands["code"]:
         raise FreeholdError(stands["message"], code=stands["code"], remedy=stands["remedy"])
-    show(stands, as_json=as_json, line="{keys} keys are replaced; {done} sealed rows were looked at")
+    show(stands, as_json=as_json, line="Keys replaced: {keys}; sealed rows looked at: {done}.")
 
 
 @app.command("scan")
