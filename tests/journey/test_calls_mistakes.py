@@ -67,3 +67,13 @@ async def test_who_meets_an_unknown_price_is_told_how_to_state_it(desk: Desk) ->
     refused = (await desk.chat(model=CHAT)).json["error"]
     assert refused["code"] == "price_unknown"
     assert "freehold connection set NAME --price" in refused["message"]
+
+
+async def test_what_nobody_knows_the_price_of_is_counted_apart(desk: Desk) -> None:
+    await desk.chat()
+    await desk.web.change_connection(TENANT, "acct", config={"price": None}, by="tester")
+    await desk.chat()
+    told = await desk.settled()
+    assert (told["total"]["count"], told["total"]["unpriced"]) == (2, 1)
+    (group,) = (await desk.web.usage(TENANT, by="provider"))["groups"]
+    assert group["unpriced"] == 1

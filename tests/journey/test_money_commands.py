@@ -158,6 +158,12 @@ async def test_usage_is_summed_and_comes_as_csv(web: Web, run: Run) -> None:
     assert (sheet[0].partition(",")[0], sheet[1].partition(",")[0]) == ("model", "big/model")
 
 
+async def test_usage_without_a_price_is_not_shown_as_free(web: Web, run: Run) -> None:
+    group = {"key": "big/model", "count": 2, "tokens_in": 5, "tokens_out": 6, "charge_nano": 0, "cost_nano": 0}
+    web.gateway.groups = [group | {"unpriced": 2}]
+    assert (await run("usage", "--by", "model")).stdout.splitlines()[-1].endswith("$0.00?")
+
+
 def test_amounts_are_exact_whatever_is_typed() -> None:
     assert [nano(text) for text in ("0.1", "$3", "0.000000001", "9000000")] == [DOLLAR // 10, 3 * DOLLAR, 1, 9 * 10**15]
     assert [ppm(text) for text in ("20%", "0.5", "0")] == [200_000, 5_000, 0]

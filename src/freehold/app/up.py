@@ -77,8 +77,8 @@ def up(settings: Settings, *, announce: Announce, say: Say) -> None:
     """
     Run the platform until it is told to stop.
 
-    `announce` gets `{address, data, pids}` once all answer, with `claim_url` while nobody has claimed the installation,
-    and `say` each line of each process.
+    `announce` gets `{address, data, pids}` once all answer, with `models_url` where programs outside may call models
+    and `claim_url` while nobody has claimed the installation, and `say` each line of each process.
     Raises `Conflict` (`already_running`) if the data folder has a platform already, and `Unavailable`
     (`no_sandboxes`) where this machine cannot make a sandbox, `Invalid` (`port_taken`) where somebody else listens.
     """
@@ -255,7 +255,8 @@ async def _answering(ground: Ground, supervisor: Supervisor) -> None:
 def _announcement(ground: Ground, supervisor: Supervisor) -> dict[str, Any]:
     settings = ground.settings
     predecessor.mark(settings)
-    return {
+    models = {"models_url": f"http://{settings.gateway_address}/v1"} if settings.gateway_address else {}
+    return models | {
         "address": settings.address,
         "url": f"http://{settings.address}",
         "data": str(settings.data),

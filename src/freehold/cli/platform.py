@@ -90,6 +90,8 @@ def _announce_json(told: dict[str, Any]) -> None:
 def _announce(told: dict[str, Any]) -> None:
     print(f"{bold('Freehold', file=sys.stdout)} is up at {told['url']} over {told['data']}.")
     print(f"Sign in with the operator key in {told['key_file']}; on this machine `freehold` finds it by itself.")
+    if "models_url" in told:
+        print(f"Programs with a model key call models at {told['models_url']}.")
     if "claim_url" in told:
         print(f"Nobody has claimed it yet. Become its operator, once: {told['claim_url']}")
     print("Stop with Ctrl-C.", flush=True)

@@ -11,7 +11,7 @@ import typer
 from freehold.cli.amounts import dollars
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
-from freehold.cli.showing import colour, money, show, table
+from freehold.cli.showing import colour, money, note, show, table
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -48,13 +48,23 @@ def show_usage(
     found = api().get(path, **asked, by="day" if plots else by)
     if as_json:
         show(found, as_json=True)
-    elif by is not None:
-        table(
-            [_row(group, by) for group in found["groups"]], by, "calls", "in", "out", "charged", "cost", as_json=False
-        )
+        return
+    if by is not None:
+        rows = [_row(group, by) for group in found["groups"]]
+        table(rows, by, "calls", "in", "out", "charged", "cost", as_json=False)
     else:
         for line in [*in_words(found), *_limits(found), *(plot(found["groups"]) if plots else [])]:
             print(line)
+    _warn(found["total"].get("unpriced", 0))
+
+
+def _warn(unpriced: int) -> None:
+    """Say that sums lack what nobody knows the price of."""
+    if unpriced:
+        note(
+            f"{unpriced:,} {'call is' if unpriced == 1 else 'calls are'} in this at nothing, since nobody knows what "
+            "the model costs. State it: freehold connection set NAME --price input=USD,output=USD"
+        )
 
 
 def in_words(found: dict[str, Any]) -> list[str]:
@@ -98,7 +108,7 @@ def _row(group: dict[str, Any], by: str) -> dict[str, Any]:
         "in": group["tokens_in"],
         "out": group["tokens_out"],
         "charged": dollars(group["charge_nano"]),
-        "cost": dollars(group["cost_nano"]),
+        "cost": dollars(group["cost_nano"]) + ("?" if group.get("unpriced") else ""),
     }
 
 

@@ -20,7 +20,7 @@ router = APIRouter(tags=["usage"])
 DAY: Final = "day"
 COLUMNS: Final = (
     "name", "count", "tokens_in", "tokens_cached", "tokens_out", "images", "seconds", "characters", "wakes", "awake_ms",
-    "cost_nano", "charge_nano", "held_nano", "estimated",
+    "cost_nano", "charge_nano", "held_nano", "estimated", "unpriced",
 )  # fmt: skip
 """Of a sheet, behind the one it is summed by."""
 

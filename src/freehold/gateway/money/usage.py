@@ -9,6 +9,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.errors import Invalid
 from freehold.core.money import UsageState
+from freehold.gateway.money.prices import UNKNOWN
 from freehold.gateway.tables import usage
 
 MAX_ROWS: Final = 1_000
@@ -26,6 +27,8 @@ SUMMED: Final = (
     "awake_ms",
     "memory_mb_ms",
 )
+COUNTED: Final = ("estimated", "unpriced")
+"""How many of the calls were charged by guess, and how many that were answered cost what nobody knows."""
 _DAY_MS: Final = 86_400_000
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -71,7 +74,7 @@ def told(tx: Tx, *, tenant: str | None, run: str | None = None, since: int = 0, 
         select(usage.c.kind, func.count().label("count"), *_sums()).where(*where).group_by(usage.c.kind)
     )
     kinds = {str(row.kind): _numbers(row._asdict(), without="kind") for row in by_kind}
-    total = {name: sum(kind[name] for kind in kinds.values()) for name in ("count", *SUMMED, "estimated")}
+    total = {name: sum(kind[name] for kind in kinds.values()) for name in ("count", *SUMMED, *COUNTED)}
     return {"rows": found, "kinds": kinds, "total": total}
 
 
@@ -106,7 +109,8 @@ def _where(tenant: str | None, since: int, until: int) -> list[ColumnElement[boo
 
 def _sums() -> list[ColumnElement[int]]:
     sums = [func.coalesce(func.sum(usage.c[name]), 0).label(name) for name in SUMMED]
-    return [*sums, func.count().filter(usage.c.estimated).label("estimated")]
+    unpriced = func.count().filter(usage.c.price == UNKNOWN.id, usage.c.bytes_out > 0)
+    return [*sums, func.count().filter(usage.c.estimated).label("estimated"), unpriced.label("unpriced")]
 
 
 def _moment(millis: int) -> datetime:
