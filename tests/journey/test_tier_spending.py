@@ -107,6 +107,28 @@ async def test_no_version_is_published_before_the_gateway_knows_the_tier(web: We
     assert web.gateway.tiers == {acme.id: 5 * NANO}
 
 
+async def test_no_model_key_is_made_before_the_gateway_knows_the_tier(web: Web, acme: Tenant) -> None:
+    async with api(web) as asking:
+        await tier(asking, 5)
+        await give(asking)
+        web.gateway.tiers.clear()
+        web.gateway.gone = True
+        assert (await asking.post(f"{ACME}/model-keys", json={"name": "laptop"})).status_code == 503
+        assert web.gateway.model_keys == {}
+        web.gateway.gone = False
+        assert (await asking.post(f"{ACME}/model-keys", json={"name": "laptop"})).status_code == 201
+    assert web.gateway.tiers == {acme.id: 5 * NANO}
+
+
+async def test_a_tier_is_told_to_the_nano_and_in_numbers_that_json_holds(web: Web, acme: Tenant) -> None:
+    async with api(web) as asking:
+        await tier(asking, 8_972_293.165464)
+        await give(asking)
+        assert web.gateway.tiers == {acme.id: 8_972_293_165_464_000}
+        await tier(asking, 12_000_000)
+    assert web.gateway.tiers == {acme.id: 9_000_000 * NANO}
+
+
 async def test_another_process_of_the_gateway_is_told_everything(web: Web, acme: Tenant) -> None:
     async with api(web) as asking:
         await tier(asking, 5)

@@ -6,6 +6,7 @@ A limit holds for a scope (a tenant, one of its agents, …) in a period; window
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -125,4 +126,4 @@ class Budget:
 
 def nano(usd: float) -> int:
     """Return dollars as whole nano-USD."""
-    return round(usd * NANO)
+    return round(Decimal(str(usd)) * NANO)

@@ -19,6 +19,7 @@ from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable, fr
 from freehold.failpoints import reach
 from freehold.gateway import ledger, versions
 from freehold.gateway.asked import longest
+from freehold.gateway.calls.attempting import translated
 from freehold.gateway.calls.collecting import Collected
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
@@ -99,7 +100,7 @@ class Models:
         try:
             async with asyncio.timeout(self._seconds):
                 reply = await _collected(passage, flight)
-        except (FreeholdError, TimeoutError) as error:
+        except Exception as error:
             broke = book.broke(error)
             await passage.leave(broke)
             await self._engine.close(passage, book)
@@ -162,7 +163,7 @@ class _Book:
 
     def broke(self, error: Exception) -> FreeholdError:
         """Take note of the error that ended the effect, and return it as it is told."""
-        self._error = error if isinstance(error, FreeholdError) else _late()
+        self._error = _late() if isinstance(error, TimeoutError) else translated(error)
         return self._error
 
     def answered(self, reply: ModelReply, passage: Passage) -> dict[str, Any]:

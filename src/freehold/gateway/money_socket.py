@@ -132,7 +132,9 @@ class Money:
         if "regions" in changes:
             changes["regions"] = frozenset(changes["regions"])
         named: dict[str, Any] = {"tenant": request.tenant, "by": request.by}
-        return _account(await self._change(lambda tx: accounts.put(tx, self._keep, **named, **changes), request.tenant))
+        made = await self._change(lambda tx: accounts.put(tx, self._keep, **named, **changes), request.tenant)
+        await self._books.state(request.tenant)  # credit that ends and begins anew is seen to begin
+        return _account(made)
 
     async def _credit(self, request: asked.CreditRequest) -> dict[str, Any]:
         named: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from freehold.agents.publishing import Publisher
 from freehold.core.errors import FreeholdError
-from freehold.core.money import nano
+from freehold.core.money import NANO, nano
 from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
 from freehold.tenants.quotas import spending
@@ -27,6 +27,8 @@ AT_ONCE: Final = 500
 """Tenants that the gateway is told of in one question."""
 MOST_USD: Final = 1e9
 """A limit from here on is none."""
+MOST: Final = 9_000_000 * NANO
+"""Nano-USD of any other: what JSON's numbers hold exactly."""
 BY_ITSELF: Final = "platform"
 Limits = Mapping[str, int | None]
 
@@ -118,7 +120,7 @@ def _wanted(state: State, tenant: str | None = None) -> Limits:
 
 def _limits(platform: Platform, state: State, tenant: str | None = None) -> Limits:
     found = spending(platform.connection, at=state.clock.now(), tenant=tenant)
-    return {one: None if usd >= MOST_USD else nano(usd) for one, usd in found.items()}
+    return {one: None if usd >= MOST_USD else min(nano(usd), MOST) for one, usd in found.items()}
 
 
 def _less(limit: int | None, than: int | None) -> bool:

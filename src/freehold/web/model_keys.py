@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from freehold.store.threads import in_thread
+from freehold.web import limiting
 from freehold.web.access import Here, InTenant
 from freehold.web.keys import Ending
 from freehold.web.views import Listed, told_moment
@@ -55,6 +56,7 @@ class MadeModelKey(ModelKeyView):
 @router.post("", status_code=201)
 async def create_model_key(at: InTenant, body: NewModelKey) -> MadeModelKey:
     """Make a key with which a program outside may call the tenant's models at the gateway's address."""
+    await limiting.limit(at.state, at.tenant.id, by=limiting.BY_ITSELF)  # no key before its tier is known
     made = await at.state.gateway.create_model_key(
         at.tenant.id,
         name=body.name,

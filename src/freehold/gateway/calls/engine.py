@@ -8,9 +8,9 @@ disk, and whatever was dialled is settled.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Final, final
+from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
 
@@ -21,10 +21,11 @@ from freehold.gateway import switches
 from freehold.gateway.calls.attempting import Attempt, Failed, accepted, left, limit, speaks, told_as, translated
 from freehold.gateway.calls.cooling import Cooling
 from freehold.gateway.calls.inward import inward
+from freehold.gateway.calls.kept import reachable
 from freehold.gateway.calls.passage import Passage
 from freehold.gateway.calls.routing import Way, Ways
 from freehold.gateway.calls.telling import Record, Telling
-from freehold.gateway.formats import Answer, Asked, Caller, Sent
+from freehold.gateway.formats import Answer, Asked, Caller, Sent, Units
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import bounds, meter, warnings
 from freehold.gateway.money.books import Books, Hold
@@ -36,6 +37,7 @@ AGAIN_SECONDS: Final = 0.2
 CLOSE_AGAIN_SECONDS: Final = 1.0
 CEILING: Final = 65_536
 """Tokens that money is kept back for where a caller does not say how many it wants at most."""
+_NOTHING: Final = Units(requests=0)
 
 
 @final
@@ -60,7 +62,7 @@ class Engine:
         """
         caller.require(asked.model)
         told = telling or Record(self.keep, caller.whom, asked)
-        found = await self._ways.find(caller.whom.tenant, asked.model)
+        found = reachable(await self._ways.find(caller.whom.tenant, asked.model), asked)
         ways = self._in_order([way for way in found if speaks(way, asked)])
         first = ""
         for number, way in enumerate(ways, start=1):
@@ -81,9 +83,7 @@ class Engine:
 
     def finish(self, passage: Passage, telling: Telling) -> None:
         """Write down what came of a call, behind the answer; a disk that is full is waited for."""
-        task = asyncio.get_running_loop().create_task(self._insist(passage, telling))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._behind(self._insist(passage, telling))
 
     async def close(self, passage: Passage, telling: Telling, *, behind: bool = False) -> None:
         """Write down what came of a call; `behind` its answer that may wait a little for company."""
@@ -119,7 +119,12 @@ class Engine:
             warnings.note(tx, self.keep, tenant=tenant, crossings=passage.hold.crossed)
             telling.closing(tx, passage, detail)
 
-        await self.keep.write(write, behind=behind)
+        try:
+            await self.keep.write(write, behind=behind)
+        except (Exhausted, Unavailable):
+            if not behind:  # what it came to stays what it is: it is written down when there is room again
+                self.finish(passage, telling)
+            raise
 
     async def drain(self) -> None:
         """Wait for what is being written down."""
@@ -133,13 +138,7 @@ class Engine:
         ratio = self._calibration.ratio(way.model)
         estimate = bounds.estimate(inner, way.price, ratio=ratio, ceiling=CEILING)
         hold = await self._books.hold(one.whom, estimate, own=way.own)
-        try:
-            config, most = way.connected.config, limit(asked, hold)
-            sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=most)
-            usage_id = await self.keep.write(lambda tx: self._open(tx, one, hold))
-        except BaseException:
-            self._books.release(hold)
-            raise
+        sent, usage_id = await self._begun(one, hold, inner)
         reach("gateway", "intent")
         passage = Passage(asked, way, books=self._books, hold=hold, usage_id=usage_id, most=estimate.input)
         try:
@@ -157,6 +156,20 @@ class Engine:
             raise told_as(passage, broke) from error
         self._cooling.answered(way.place)
         return passage
+
+    async def _begun(self, one: Attempt, hold: Hold, inner: Asked) -> tuple[Sent, str]:
+        """Spell the request and write its row; where either cannot be, what is held comes back."""
+        way, opened = one.way, list[str]()
+        try:
+            config, most = way.connected.config, limit(one.asked, hold)
+            sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=most)
+            await self.keep.write(lambda tx: opened.append(self._open(tx, one, hold)))
+        except BaseException as error:
+            self._books.release(hold)
+            if isinstance(error, asyncio.CancelledError):
+                self._behind(self._withdrawn(one, hold, opened))
+            raise
+        return sent, opened[-1]
 
     async def _sent(self, way: Way, sent: Sent) -> Answer:
         try:
@@ -209,6 +222,19 @@ class Engine:
             return list(ways)
         now = self.keep.now()
         return sorted(ways, key=lambda way: self._cooling.since(way.place, now))
+
+    def _behind(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _withdrawn(self, one: Attempt, hold: Hold, opened: Sequence[str]) -> None:
+        """Close the row of a call that was given up while its row was written, if it came to be."""
+        await self.keep.write(lambda _tx: None)  # works are done in their order: the row is there now, or never
+        for usage_id in opened:
+            passage = Passage(one.asked, one.way, books=self._books, hold=hold, usage_id=usage_id, most=_NOTHING)
+            await passage.leave(NotSent("Nobody waited for the call any longer.", code="caller_gone"))
+            await self._insist(passage, one.told)
 
     async def _insist(self, passage: Passage, telling: Telling) -> None:
         while True:

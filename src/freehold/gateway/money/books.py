@@ -81,8 +81,8 @@ class Books:
 
         Raises `Exhausted` (402): `budget_exhausted`, `credit_exhausted` or `price_unknown`.
         """
-        book = await self._ready(whom.tenant, whom.run)
-        held = self._take(book, whom, estimate, own=own)
+        book, at = await self._ready(whom.tenant, whom.run)
+        held = self._take(book, whom, estimate, at, own=own)
         return held if held is not None else await self._wait(book, whom, estimate, own=own)
 
     def settle(self, hold: Hold, charge: int) -> int:
@@ -106,8 +106,7 @@ class Books:
 
     async def state(self, tenant: str) -> list[dict[str, Any]]:
         """Return every limit of `tenant` as it stands now; of runs, those that are known to be near theirs."""
-        book = await self._ready(tenant, "")
-        at = self._keep.now()
+        book, at = await self._ready(tenant, "")
         for limit in book.limits.values():
             if limit.scope is not BudgetScope.RUN:
                 book.tally(limit.scope, limit.subject, limit.period, window(limit.period, at))
@@ -151,9 +150,10 @@ class Books:
         book = self._books.get(tenant)
         return book.account if book else accounts.NOTHING_AGREED
 
-    def _take(self, book: Book, whom: Whom, estimate: Estimate, *, own: bool, first: bool = True) -> Hold | None:
+    def _take(
+        self, book: Book, whom: Whom, estimate: Estimate, at: datetime, *, own: bool, first: bool = True
+    ) -> Hold | None:
         """Hold at once, or return none if the call has to wait; raise if that makes no sense."""
-        at = self._at()
         tallies = book.of(whom, at, own=own)
         limited = counters.limited(tallies)
         if not limited:
@@ -182,7 +182,7 @@ class Books:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience
         if len(book.queue) >= MAX_QUEUE:
-            return self._last(book, whom, estimate, own=own)
+            return self._last(book, whom, estimate, self._at(), own=own)
         waiting = Waiting(whom, estimate, own, loop.create_future())
         waiting.wait_at(self._short(book, waiting))
         book.queue.append(waiting)
@@ -200,12 +200,13 @@ class Books:
             if not waiting.got.done():
                 break
             waiting.got = loop.create_future()
-            await self._ready(book.tenant, waiting.whom.run)
-            held = self._take(book, waiting.whom, waiting.estimate, own=waiting.own, first=False)
+            _, at = await self._ready(book.tenant, waiting.whom.run)
+            held = self._take(book, waiting.whom, waiting.estimate, at, own=waiting.own, first=False)
             if held is not None:
                 return held
             waiting.wait_at(self._short(book, waiting))
-        return self._last(book, waiting.whom, waiting.estimate, own=waiting.own)
+        _, at = await self._ready(book.tenant, waiting.whom.run)
+        return self._last(book, waiting.whom, waiting.estimate, at, own=waiting.own)
 
     def _short(self, book: Book, waiting: Waiting) -> list[Tally]:
         """Return where a call waits: where there is not enough room for all of it, or where others wait already."""
@@ -214,8 +215,7 @@ class Books:
         limited = counters.limited(book.of(waiting.whom, self._at(), own=waiting.own))
         return [tally for tally in limited if tally.room < full or (tally.waiting and tally not in waiting.at)]
 
-    def _last(self, book: Book, whom: Whom, estimate: Estimate, *, own: bool) -> Hold:
-        at = self._at()
+    def _last(self, book: Book, whom: Whom, estimate: Estimate, at: datetime, *, own: bool) -> Hold:
         tallies = book.of(whom, at, own=own)
         limited = counters.limited(tallies)
         made = self._offer(book, estimate, limited, own=own, last=True)
@@ -255,14 +255,14 @@ class Books:
                 waiting.got.set_result(None)
             taken |= here
 
-    async def _ready(self, tenant: str, run: str) -> Book:
-        """Return the book of `tenant` once all is known that a call of `run` is judged by."""
+    async def _ready(self, tenant: str, run: str) -> tuple[Book, datetime]:
+        """Return the book of `tenant`, and the moment for which all is known that a call of `run` is judged by."""
         book = self._books.get(tenant)
         if book is None:
             book = self._books[tenant] = Book(tenant, lambda: self._keep.new_id("usg"))
-        while not book.ready(self._at(), run):
+        while not book.ready(at := self._at(), run):
             await asyncio.shield(self._load(book, run))
-        return book
+        return book, at
 
     def _load(self, book: Book, run: str) -> "asyncio.Task[None]":
         key = f"{book.tenant}/{run}"

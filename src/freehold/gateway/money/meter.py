@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Boolean, bindparam, exists, false, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy import Connection as Tx
 
 from freehold.core.money import UsageKind, UsageState
@@ -196,8 +208,15 @@ def recover(tx: Tx, keep: Keep) -> int:
     values = {
         "state": UsageState.UNSETTLED,
         "estimated": True,
-        "cost_nano": usage.c.hold_nano,
+        "cost_nano": _without_markup(),
         "charge_nano": usage.c.hold_nano,
         "closed_at": keep.now(),
     }
     return tx.execute(update(usage).where(left).values(values)).rowcount
+
+
+def _without_markup() -> ColumnElement[int]:
+    """Return what a provider may take for what is held: as `Account.cost`, in steps that no amount is too large for."""
+    markup = select(accounts_table.c.markup_ppm).where(accounts_table.c.tenant == usage.c.tenant).scalar_subquery()
+    whole = case((usage.c.own, 0), else_=func.coalesce(markup, 0)) + accounts.PPM
+    return usage.c.hold_nano // whole * accounts.PPM + usage.c.hold_nano % whole * accounts.PPM // whole
