@@ -96,3 +96,14 @@ def test_a_key_that_may_decide_but_set_no_budgets_is_refused_with_a_way_out(
         both = web.key(acme, "approvals:write", "budgets:write")
         assert api.post(path, json={"hash": asked.hash}, headers=bearer(both)).status_code == 200
     assert web.gateway.decided == {asked.key: True}
+
+
+@pytest.mark.parametrize(("decision", "said"), [("approve", "goes on with $7 more"), ("deny", "The run ends there")])
+def test_the_page_says_afterwards_what_became_of_the_run(
+    web: Web, acme: Tenant, asked: Approval, browser: TestClient, decision: str, said: str
+) -> None:
+    who = crowd.signed_in(web, crowd.member(web, acme, Role.OWNER))
+    assert decide(browser, asked, who, decision) == 303
+    shown = browser.get(f"/approve/{asked.id}", headers=who).text
+    assert said in shown
+    assert "the agent was told" not in shown

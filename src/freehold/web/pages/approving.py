@@ -130,6 +130,7 @@ def _said(platform: Platform, actor: str, visitor: Visitor) -> str:
 def _page(request: Request, visitor: Visitor, question: Question, *, notice: str = "", status: int = 200) -> Response:
     approval, words = question.approval, visitor.words
     arguments, whole = shown(approval.arguments), is_whole(approval)
+    more = _more(approval) if whole else None
     named = [pieces(approval.operation), pieces(approval.connection), pieces(approval.reason)]
     if not whole and approval.state is ApprovalState.ASKED:
         notice, status = "altered", CONFLICT
@@ -147,10 +148,10 @@ def _page(request: Request, visitor: Visitor, question: Question, *, notice: str
         arguments=arguments,
         exact=pieces(canonical(bound(approval)).decode()),
         odd=any(argument.odd for argument in arguments) or any(piece.odd for name in named for piece in name),
-        outcome=_outcome(words, question),
+        outcome=_outcome(words, question, more),
         decides=approval.state is ApprovalState.ASKED and whole and visitor.caller.may(WRITE, question.tenant.id),
         approves=may_approve(visitor.caller, question.tenant.id, approval),
-        more=_more(approval) if whole else None,
+        more=more,
         notice=notice,
     )
 
@@ -165,16 +166,18 @@ def _more(approval: Approval) -> Extension | None:
         return None
 
 
-def _outcome(words: Words, question: Question) -> str:
+def _outcome(words: Words, question: Question, more: Extension | None) -> str:
     """Return what became of it and by whose word; empty while nobody has decided."""
     approval = question.approval
-    whose = {"by": question.by, "moment": words.moment(approval.decided_at or approval.expires_at)}
+    told = {"by": question.by, "moment": words.moment(approval.decided_at or approval.expires_at)}
+    told |= {"usd": str(more.usd)} if more else {}
+    about, whose = "approve.more_" if more else "approve.", "by" if question.by else "by_you"
     match approval.state:
         case ApprovalState.ASKED:
             return ""
         case ApprovalState.APPROVED:
-            return words("approve.approved_by" if question.by else "approve.approved_by_you", **whose)
+            return words(f"{about}approved_{whose}", **told)
         case ApprovalState.DENIED:
-            return words("approve.denied_by" if question.by else "approve.denied_by_you", **whose)
+            return words(f"{about}denied_{whose}", **told)
         case ApprovalState.EXPIRED:
-            return words("approve.expired_on", moment=words.moment(approval.expires_at))
+            return words(f"{about}expired_on", moment=words.moment(approval.expires_at))
