@@ -1,5 +1,6 @@
 """`freehold approval`."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +26,8 @@ def list_approvals(
     """List the questions that are open."""
     asked = None if state == "all" else state
     found = api().items(of_tenant(tenant, "approvals"), limit=limit, state=asked)
-    table(found, "id", "state", "agent", "operation", "arguments", "run", "expires_at", as_json=as_json)
+    rows = found if as_json else [approval | {"question": _question(approval)} for approval in found]
+    table(rows, "id", "state", "agent", "question", "run", "expires_at", as_json=as_json)
 
 
 @app.command("show")
@@ -44,6 +46,14 @@ def approve(approval: str, tenant: TenantOption, hash_: HashOption = "", as_json
 def deny(approval: str, tenant: TenantOption, hash_: HashOption = "", as_json: JsonOption = False) -> None:
     """Deny it; the agent is told and the run goes on."""
     _decide(api(), tenant, approval, "deny", hash_, as_json=as_json)
+
+
+def _question(approval: dict[str, Any]) -> str:
+    """Return what is asked in a line: leave to spend more in words, anything else as it would be done."""
+    arguments = approval["arguments"]
+    if approval["connection"] == "budget" and "usd" in arguments:
+        return f"Continue for ${arguments['usd']}? {approval['reason']}"
+    return f"{approval['operation']} {json.dumps(arguments, ensure_ascii=False)}"
 
 
 def _decide(platform: Api, tenant: str, approval: str, how: str, hash_: str, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import JsonOption, LimitOption, TenantOption, WaitOption
-from freehold.cli.showing import clean, show, table
+from freehold.cli.showing import clean, note, show, table
 from freehold.core.errors import FreeholdError
 
 app = typer.Typer()
@@ -51,6 +51,9 @@ def _show(told: dict[str, Any], *, as_json: bool) -> None:
     elif reply:
         print(clean(reply["text"]))
     else:
-        print(f"{message['id']} is {message['state']} (run {told['run']['id']})")
+        run = told["run"]
+        print(f"{message['id']} is {message['state']} (run {run['id']})")
+        if run.get("waits_for") == "person":
+            note("It waits for a person: `freehold approval list` shows what is asked.")
     if error:
         raise FreeholdError(error["message"], code=error["code"], remedy=error.get("remedy", ""))
