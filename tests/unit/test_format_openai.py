@@ -125,6 +125,13 @@ def test_what_a_provider_does_not_offer_is_refused() -> None:
     assert caught.value.code == "not_supported"
 
 
+def test_a_chain_of_models_that_nobody_granted_is_refused() -> None:
+    with pytest.raises(Invalid) as caught:
+        request(asked(Api.CHAT, HELLO | {"models": ["dear/one"]}), kind="openrouter")
+    assert (caught.value.code, caught.value.facts) == ("not_supported", {"param": "models"})
+    assert b'"models"' in request(asked(Api.CHAT, HELLO | {"models": ["any"]})).body
+
+
 def test_an_answer_in_the_background_is_refused() -> None:
     with pytest.raises(Invalid) as caught:
         request(asked(Api.RESPONSES, HELLO | {"background": True}))
@@ -137,6 +144,10 @@ def test_an_answer_in_the_background_is_refused() -> None:
         ("openai", {"base_url": "ftp://x"}),
         ("openai", {"base_url": "https://u:p@x/v1"}),
         ("openai", {"base_url": 7}),
+        ("openai", {"base_url": "http://x/v1 HTTP/1.1"}),
+        ("openai", {"base_url": "http://x/v1\r\nX-Evil: 1"}),
+        ("openai", {"base_url": "http://x\\.y/v1"}),
+        ("openai", {"base_url": "http://\uff58/v1"}),
         ("openai", {"api_version": "1"}),
         ("openai", {"region": 7}),
         ("openai", {"price": {"*": {"input": -1}}}),

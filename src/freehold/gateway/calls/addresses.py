@@ -1,5 +1,6 @@
 """Where a connection leads and how its key is sent: what every format does alike with a preset and a configuration."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from freehold.gateway.ports import Credential
 
 LONGEST_NAME: Final = 200
 _KNOWN: Final = frozenset({"base_url", "region", "price"})
+_UNCLEAR: Final = re.compile(r"[^!-~]|\\")
+"""What some readers of addresses leave out, turn round or end at."""
 _PASSED_ON: Final = ("openai-beta", "anthropic-version", "anthropic-beta")
 
 
@@ -65,9 +68,11 @@ def unserved(preset: Preset, api: Api) -> Invalid:
 
 
 def is_address(url: object) -> bool:
-    """Return whether `url` is an HTTP address without user, query or fragment."""
+    """Return whether `url` is an HTTP address without user, query or fragment, and every reader's the same."""
+    if not isinstance(url, str) or _UNCLEAR.search(url):
+        return False
     try:
-        parts = urlsplit(url if isinstance(url, str) else "")
+        parts = urlsplit(url)
         plain = parts.username is None and not parts.query and not parts.fragment and parts.port != 0
     except ValueError:
         return False

@@ -31,6 +31,8 @@ _PATHS: Final[Mapping[Api, str]] = MappingProxyType(
     }
 )
 _NEWER: Final = "max_completion_tokens"
+_CHAINS: Final = "openrouter"
+"""Whose requests may name other models than the one that was granted and has a price."""
 _LIMITS: Final = (_NEWER, "max_tokens")
 
 
@@ -88,6 +90,12 @@ class OpenAi(ModelDriver):
     def _body(self, asked: Asked, model: str, limit: int | None) -> bytes:
         if asked.api is Api.TRANSCRIPTION:
             return bodies.form_edited(asked.body, asked.content_type, {"model": model})
+        if self.kind == _CHAINS and bodies.value(bodies.top(asked.body).get("models")):
+            raise addresses.not_supported(
+                "A request may not bring a chain of models of its own.",
+                name="models",
+                remedy="Name one model, or a level, which has a chain.",
+            )
         changes: dict[str, object] = {"model": model}
         if asked.api is Api.CHAT:
             changes |= self._chat(asked, limit)
