@@ -185,7 +185,7 @@ async def test_who_waited_long_enough_takes_what_is_there_or_is_refused(tmp_path
         assert (second.nano, second.max_output, second.clamped) == (30, 20, True)
         with pytest.raises(Exhausted) as refused:
             await money.books.hold(WHOM, talk(100), own=False)
-        assert refused.value.facts["held_nano"] == 140
+        assert (refused.value.facts["held_nano"], refused.value.facts["retry_after"]) == (140, 10.0)
         assert "under way" in refused.value.message
         assert refused.value.after > 0
         money.books.release(first)

@@ -62,7 +62,7 @@ async def test_a_run_asks_at_the_limit_and_goes_on_with_what_it_is_given(
         await limited(kit, 1, scope, subject, period)
         parked = await decided(kit, await stage.say("hello"), approve=True)
         assert parked.questions[0].arguments["usd"] == 1
-        assert "used up" in parked.questions[0].reason
+        assert "budget" in parked.questions[0].reason
         assert isinstance(await stage.resume(parked, approve=True), Done)
         stood = [one for one in await kit.web.list_budgets(TENANT) if one["scope"] != "run"]  # those of runs are many
         assert [one["limit_nano"] for one in stood] == [NANO + 1] * (scope != "run")

@@ -109,6 +109,14 @@ async def test_a_run_that_nobody_attends_is_over_at_once() -> None:
     assert played.gateway.effects == {}
 
 
+@pytest.mark.parametrize("by_somebody", [True, False])
+async def test_money_that_others_only_hold_is_waited_for_and_nobody_is_asked(*, by_somebody: bool) -> None:
+    busy = spent(retry_after=10.0)
+    played = attended(set_up([busy, busy, "Done after all."]), by_somebody=by_somebody)
+    assert await played.stage.say("work") == Done("Done after all.")
+    assert played.gateway.effects == {}
+
+
 @pytest.mark.parametrize("scope", ["tier", "credit", "nonsense"])
 async def test_what_only_the_operator_can_raise_is_not_asked_for(scope: str) -> None:
     played = set_up([spent(scope)])

@@ -20,7 +20,7 @@ from freehold.agents.sources import Call, Result, ToolSpec
 from freehold.agents.spending import ask_for_more
 from freehold.agents.stopping import Stop, fail
 from freehold.core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
-from freehold.core.extending import EXHAUSTED
+from freehold.core.extending import EXHAUSTED, HELD_BY_OTHERS
 from freehold.core.parts import Origin, Part, Role
 from freehold.core.runs import WaitsFor
 from freehold.gateway.client import ChatReply
@@ -68,7 +68,7 @@ class Asking:
                 parts = self._parts(result)
                 self._context.add(parts)
                 return result["text"], [call_of(part) for part in parts[1:]]
-            if result["error"]["code"] == EXHAUSTED:
+            if result["error"]["code"] == EXHAUSTED and not result["retry"]:
                 await ask_for_more(self._gateway, self._segment, asked=key, result=result)
             else:
                 await self._recover(result)
@@ -100,7 +100,9 @@ class Asking:
         except (Invalid, Denied, Exhausted, NotFound) as error:
             if ours(error):
                 raise
-            told = _error(error.code, error.message, error.remedy, retry=False, after=0.0)
+            held = error.facts.get(HELD_BY_OTHERS) if error.code == EXHAUSTED else None
+            after = float(held) if isinstance(held, int | float) else 0.0
+            told = _error(error.code, error.message, error.remedy, retry=after > 0, after=after)
             return told | ({"facts": error.facts} if error.code == EXHAUSTED else {})
         return self._recorded(reply, key)
 

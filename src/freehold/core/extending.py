@@ -15,6 +15,8 @@ from freehold.core.money import NANO, BudgetScope, Period, window
 
 EXHAUSTED: Final = "budget_exhausted"
 """The code of a call that a limit stands against."""
+HELD_BY_OTHERS: Final = "retry_after"
+"""The fact of such a refusal that says after how many seconds to ask again, where others only hold what is there."""
 PAYMENT: Final = frozenset({EXHAUSTED, "credit_exhausted", "price_unknown"})
 """The codes of what is refused for want of money, with status 402."""
 OPERATORS: Final = frozenset({BudgetScope.TIER, BudgetScope.CREDIT})

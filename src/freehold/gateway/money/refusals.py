@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from freehold.core.errors import Exhausted
+from freehold.core.extending import HELD_BY_OTHERS
 from freehold.core.money import NANO, BudgetScope, Period, ends, spelt
 from freehold.gateway.money.bounds import Estimate
 from freehold.gateway.money.counters import Tally
@@ -53,7 +54,7 @@ def exhausted(tally: Tally, at: datetime, *, busy: bool = False) -> Exhausted:
             status=PAYMENT_REQUIRED,
             remedy="Try again when some of them are over, or ask for shorter answers.",
         )
-        error.facts = facts
+        error.facts = facts | {HELD_BY_OTHERS: BUSY_SECONDS}
         return error
     left = f"{_usd(max(0, tally.room))} of {_usd(tally.limit or 0)} USD are left"
     credit = tally.scope is BudgetScope.CREDIT
