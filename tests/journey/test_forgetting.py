@@ -86,7 +86,7 @@ async def test_nobody_makes_another_tenants_run_forgotten_nor_one_whose_id_begin
         assert await sealed(kit) == {f"{RUN}/1/1/0": True, f"{RUN}2/1/1/0": False}
 
 
-@pytest.mark.parametrize("state", FINAL)
+@pytest.mark.parametrize("state", sorted(FINAL))
 async def test_the_worker_tells_of_every_end_once_and_again_where_the_gateway_was_away(
     tmp_path: Path, state: RunState
 ) -> None:
