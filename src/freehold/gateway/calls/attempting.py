@@ -73,7 +73,8 @@ async def accepted(passage: Passage, answer: Answer) -> None:
     """Raise the error that the head of an answer tells, if it tells one."""
     passage.status = answer.status
     if not 200 <= answer.status < 300:  # noqa: PLR2004
-        error = refusal(answer.status, answer.headers, await _some(answer.chunks), passage.way.credential)
+        body, way = await _some(answer.chunks), passage.way
+        error = refusal(answer.status, answer.headers, body, way.credential, shared=not way.own)
         error.facts = {STATUS: answer.status}
         raise error
 

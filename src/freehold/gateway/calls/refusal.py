@@ -1,5 +1,6 @@
 """What a provider's refusal means: which kind of error it is, and so whether asking again or elsewhere makes sense."""
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -18,17 +19,25 @@ BUSY: Final = 429
 UNPAID: Final = 402
 _AGAIN: Final = frozenset({408, 409, 425})
 _BAD_KEY: Final = frozenset({401, UNPAID, 403})
+_ACCOUNT: Final = re.compile(r"\b(?:org|proj|user|acct|wrkspc)[-_](?=[\w-]*\d)[\w-]{8,}|\bprojects?/[\w-]+")
+"""How providers name the account that a key belongs to."""
 _KEY_IS_BAD: Final = (b"API_KEY_INVALID", b"invalid_api_key")
 """How providers that answer 400 to an unknown key say so."""
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, credential: Credential) -> FreeholdError:
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, credential: Credential, *, shared: bool = False
+) -> FreeholdError:
     """
     Return the error that an answer other than 200 is.
 
-    What the provider says about it is told where it helps the caller, never with our credential in it.
+    What the provider says about it is told where it helps the caller, never with our credential in it. In an account
+    that is `shared` with others neither whose it is, nor how much of its rate they use.
     """
-    said = credential.scrub(_said(body))[:SHOWN]  # a credential cut in two would not be found
+    said = credential.scrub(_said(body))  # before it is cut: a credential cut in two would not be found
+    if shared:
+        said = "" if status == BUSY else _ACCOUNT.sub("[account]", said)
+    said = said[:SHOWN]
     if status == BUSY:
         return Unavailable(f"The model's provider is busy. {said}".strip(), code="provider_busy", after=_wait(headers))
     if status in _AGAIN or status >= 500:  # noqa: PLR2004
