@@ -98,9 +98,20 @@ class Rotations:
             else:
                 await self._replaced(owners, request.by, progress)
 
-        progress = self._known[scope] = Progress(running=True)
+        before, progress = self._known.get(scope, Progress()), Progress(running=True)
+        self._known[scope] = progress
+        try:
+            await self._keep.write(lambda tx: self._asked(tx, request))
+        except BaseException:
+            self._known[scope] = before
+            raise
         self._tasks[scope] = asyncio.create_task(self._run(progress, work))
         return asdict(progress)
+
+    def _asked(self, tx: Tx, request: RotateRequest) -> None:
+        """Write down who wants it before anything is begun; what is then done has rows of its own."""
+        subject = "master key" if request.master else "data key" if request.tenant else "data keys"
+        self._keep.note(tx, request.tenant, actor=request.by, action="vault.rotate_asked", subject=subject)
 
     async def _shown(self, request: RotationRequest) -> dict[str, Any]:
         return asdict(self._known.get(request.tenant or ALL, Progress()))
