@@ -106,3 +106,13 @@ async def test_a_cut_stream_that_told_no_input_is_charged_no_less_than_it_took(d
     (row,) = (await desk.settled())["rows"]
     assert row["estimated"]
     assert row["cost_nano"] >= desk.upstream.ledger.nano
+
+
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+async def test_a_plain_answer_that_broke_off_is_charged_no_less_than_it_took(desk: Desk, model: str) -> None:
+    said = await desk.post("/v1/chat/completions", chat("[[words=300 cut=40]]", model, max_tokens=400))
+    assert said.status >= 500
+    await desk.upstream.idle()
+    (row,) = (await desk.settled())["rows"]
+    assert (row["estimated"], row["state"]) == (True, "unsettled")
+    assert desk.upstream.ledger.nano <= row["cost_nano"] == row["hold_nano"]

@@ -245,3 +245,30 @@ async def test_settling_or_releasing_twice_changes_nothing(tmp_path: Path) -> No
         assert money.books.settle(hold, 90) == 30
         money.books.release(hold)
         assert (await money.spent(), money.books.held(TENANT)) == (30, 0)
+
+
+async def test_who_waited_past_midnight_counts_in_the_day_that_began(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=0.2) as money:
+        await money.limit(140, period=Period.DAY)
+        first = await money.books.hold(WHOM, talk(100), own=False)
+        waiting = asyncio.create_task(money.books.hold(WHOM, talk(100), own=False))
+        await asyncio.sleep(0)
+        money.clock.wind(86_400)
+        second = await waiting
+        assert (second.nano, second.clamped) == (110, False)
+        assert await money.closed(second, await money.opened(second), 100) == 100
+        assert await money.spent() == await money.again().spent() == 100
+        money.books.release(first)
+
+
+async def test_a_limit_that_was_lowered_while_somebody_waited_holds_for_him_too(tmp_path: Path) -> None:
+    async with purse(tmp_path, patience=0.05) as money:
+        await money.limit(140)
+        first = await money.books.hold(WHOM, talk(100), own=False)
+        waiting = asyncio.create_task(money.books.hold(WHOM, talk(100), own=False))
+        await asyncio.sleep(0)
+        await money.limit(111)
+        with pytest.raises(Exhausted):
+            await waiting
+        money.books.release(first)
+        assert money.books.held(TENANT) == 0

@@ -64,6 +64,8 @@ class Passage:
         self._reading: Reading | None = None
         self._first = b""
         self._over = False
+        self._came = False
+        """Whether all that there is of the answer has come."""
         self._abandoned = False
         self._digest = hashlib.sha256()
         self._bytes = 0
@@ -94,6 +96,7 @@ class Passage:
                 return
             if len(self._first) > MAX_ANSWER:
                 raise malformed("it is too long")
+        self._came = True
         self._first += reading.end()
         self._over = True
         if not reading.finished:
@@ -186,6 +189,8 @@ class Passage:
         if reading is not None:
             if reading.units is not None and reading.finished:
                 return reading.units, False, UsageState.CLOSED
+            if reading.units is None and not (self.flows or self._came):
+                return None, True, UsageState.UNSETTLED  # it was made as a whole before it was sent
             return self._guessed(reading), True, UsageState.UNSETTLED if self.error else UsageState.CLOSED
         if self._provably_nothing():
             return Units(requests=0), False, UsageState.CLOSED
