@@ -1,6 +1,7 @@
 """Events are cut where they end, whatever ends their lines and wherever the network cut them."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -65,3 +66,11 @@ def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(Unavailable) as caught:
         cut([b"data: " + b"x" * 600, b"x" * 600])
     assert caught.value.code == "provider_malformed"
+
+
+def test_an_event_in_a_great_many_pieces_costs_no_more_than_its_length() -> None:
+    events, began = sse.Events(), time.process_time()
+    for _ in range(16_384):
+        events.feed(b"x" * 512)
+    assert len(events.feed(b"\n\n")) == 1
+    assert time.process_time() - began < 5

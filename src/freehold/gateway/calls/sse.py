@@ -39,7 +39,7 @@ class Events:
     __slots__ = ("_rest", "_seen")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._seen = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -53,22 +53,28 @@ class Events:
             and chunk.find(b"\n") == len(chunk) - len(_END)
         ):
             return [Event(chunk, chunk[6:-2])]
-        return self._cut(self._rest + chunk)
+        if not self._rest:
+            return self._cut(chunk)
+        self._rest += chunk  # in place: an event may come in a great many pieces
+        return self._cut(self._rest)
 
     def end(self) -> list[Event]:
         """Say that nothing more comes; what has no blank line behind it is an event too, if it carries anything."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), bytearray()
         data = _data(rest)
         if rest == b"\n":  # the other half of a line's end
             return [Event(rest, b"")]
         return [Event(rest + (b"\n" if rest[-1:] in {b"\n", b"\r"} else b"\n\n"), data)] if data else []
 
-    def _cut(self, held: bytes) -> list[Event]:
+    def _cut(self, held: bytes | bytearray) -> list[Event]:
         found, at = [], 0
         for blank in _BLANK_LINE.finditer(held, self._seen):
-            found.append(Event(held[at : blank.end()], _data(held[at : blank.start()])))
+            found.append(Event(bytes(held[at : blank.end()]), _data(bytes(held[at : blank.start()]))))
             at = blank.end()
-        self._rest = held[at:]
+        if held is self._rest:
+            del self._rest[:at]
+        else:
+            self._rest = bytearray(held[at:])
         self._seen = max(0, len(self._rest) - _OVERLAP)
         if len(self._rest) > MAX_EVENT:
             raise malformed("one of its events is too long")

@@ -56,7 +56,7 @@ class Trial:
         driver = self._drivers.models[connected.kind]
         sent = driver.request(_QUESTION, model="", config=connected.config, credential=credential)
         answer = await driver.send(sent, lambda: None)
-        body = b""
+        body = bytearray()
         async for chunk in answer.chunks:
             body += chunk
             if len(body) > MOST:
@@ -64,8 +64,8 @@ class Trial:
         if answer.status == NOT_FOUND:
             raise _strange()
         if answer.status != 200:  # noqa: PLR2004
-            raise refusal(answer.status, answer.headers, body[:MAX_ERROR], credential)
-        return _listed(body)
+            raise refusal(answer.status, answer.headers, bytes(body[:MAX_ERROR]), credential)
+        return _listed(bytes(body))
 
     def _found(self, tx: Tx, tenant: str | None, name: str, by: str) -> tuple[Connected, Credential]:
         connected = connections.find(tx, self._drivers, tenant=tenant, name=name)
