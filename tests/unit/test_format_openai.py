@@ -152,6 +152,7 @@ def test_an_answer_in_the_background_is_refused() -> None:
         ("openai", {"region": 7}),
         ("openai", {"price": {"*": {"input": -1}}}),
         ("openai", {"price": {"*": {"inputs": 1}}}),
+        ("openai", {"price": {"*": {}}}),
         ("openai", {"price": 7}),
         ("azure", {}),
     ],

@@ -186,15 +186,13 @@ class Passage:
     def _used(self) -> tuple[Units | None, bool, UsageState]:
         """Return what the call used, whether that is a guess, and how sure it is."""
         reading = self._reading
-        if reading is not None:
-            if reading.units is not None and reading.finished:
-                return reading.units, False, UsageState.CLOSED
-            if reading.units is None and not (self.flows or self._came):
-                return None, True, UsageState.UNSETTLED  # it was made as a whole before it was sent
+        if reading is not None and reading.units is not None and reading.finished:
+            return reading.units, False, UsageState.CLOSED
+        if reading is not None and (reading.units is not None or self.flows or self._came):
             return self._guessed(reading), True, UsageState.UNSETTLED if self.error else UsageState.CLOSED
         if self._provably_nothing():
             return Units(requests=0), False, UsageState.CLOSED
-        return None, True, UsageState.UNSETTLED
+        return None, True, UsageState.UNSETTLED  # also of what is made as a whole before it is sent, and broke off
 
     def _guessed(self, reading: Reading) -> Units:
         """Return what an answer used whose provider did not say it, or not all of it: what came, for the most that went."""

@@ -163,12 +163,19 @@ def check(table: object) -> None:
     """Raise `Invalid` (`invalid_price`) unless `table` is one that `stated` understands, for each model or `*`."""
     lines = table.values() if isinstance(table, Mapping) else [None]
     for line in lines:
-        if not isinstance(line, Mapping) or not set(line) <= set(_NAMES) or not all(map(_amount, line.values())):
+        if not _is_line(line):
             raise Invalid(
                 "The connection's price cannot be read.",
                 code="invalid_price",
                 remedy=f'Give {{"*": {{…}}}} or models by name, and in each USD for {", ".join(_NAMES)}.',
             )
+
+
+def _is_line(line: object) -> bool:
+    """Tell whether this states a price; one that states nothing is no price of nothing."""
+    if not isinstance(line, Mapping) or not line:
+        return False
+    return set(line) <= set(_NAMES) and all(map(_amount, line.values()))
 
 
 def _amount(usd: object) -> bool:

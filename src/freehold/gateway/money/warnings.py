@@ -16,7 +16,8 @@ from freehold.gateway.tables import budget_warnings
 MARKS: Final = (50, 80, 100)
 NEARLY: Final = 90
 """Percent from which a refusal means that a limit is reached; before, the call was just too large."""
-KEPT: Final = timedelta(days=30)
+KEPT: Final = timedelta(days=32)
+"""Longer than any month: what was told in a window is not told in it again."""
 MAX_AFTER: Final = 500
 _KNOWN: Final = select(budget_warnings.c.id).where(
     budget_warnings.c.tenant == bindparam("of_tenant"),
