@@ -40,7 +40,9 @@ def test_a_budget_of_an_agent_is_set_by_its_name_and_kept_by_its_id(web: Web) ->
     agent = _agent(web)
     with client(web) as asking:
         assert put(asking, "agent.day.ada")["id"] == f"agent.day.{agent}"
-        assert put(asking, f"agent.day.{agent}")["subject"] == agent
+        told = put(asking, f"agent.day.{agent}")
+        assert (told["subject"], told["name"]) == (agent, "ada")
+        assert asking.get(f"{HERE}/budgets").json()["items"][0]["name"] == "ada"
         assert asking.put(f"{HERE}/budgets/agent.day.nobody", json={"limit_nano": 1}).status_code == 404
         assert asking.delete(f"{HERE}/budgets/agent.day.ada").status_code == 204
         assert asking.delete(f"{HERE}/budgets/agent.day.agt_gone").status_code == 404

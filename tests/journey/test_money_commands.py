@@ -60,6 +60,13 @@ async def test_a_budget_is_set_in_dollars_listed_and_deleted(web: Web, run: Run)
     assert not web.gateway.budgets
 
 
+async def test_a_budget_of_an_agent_is_called_by_its_name(web: Web, run: Run) -> None:
+    said = await run("budget", "set", "--agent", "ada", "--period", "day", "--usd", "5")
+    assert said.stdout == "agent.day.ada may spend $5.00; $5.00 of it is left\n"
+    assert "agent.day.ada" in (await run("budget", "list")).stdout
+    assert "agent.day.ada" in (await run("usage")).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "which"),
     [

@@ -77,4 +77,11 @@ def _named(period: str, *, agent: str | None, key: str | None, level: str | None
 
 def _row(told: dict[str, Any]) -> dict[str, Any]:
     amounts = {name: dollars(told[f"{name}_nano"]) for name in ("limit", "spent", "held", "left")}
-    return {"budget": told["id"], "resets_at": told["resets_at"]} | amounts
+    return {"budget": called(told), "resets_at": told["resets_at"]} | amounts
+
+
+def called(told: dict[str, Any]) -> str:
+    """Return what people call a limit: an agent by its name, a key by both."""
+    if told["scope"] == "agent" and told["name"]:
+        return f"agent.{told['period']}.{told['name']}"
+    return f"{told['id']} ({told['name']})" if told["name"] else str(told["id"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from freehold.cli.amounts import dollars
+from freehold.cli.budget import called
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
 from freehold.cli.showing import colour, money, note, show, table
@@ -70,7 +71,9 @@ def _warn(unpriced: int) -> None:
 def in_words(found: dict[str, Any]) -> list[str]:
     """Return usage in words, one line a kind and the total below."""
     lines = [(kind, ", ".join(_counts(sums))) for kind, sums in sorted(found["kinds"].items())]
-    lines.append(("total", money(found["total"].get("cost_nano", 0))))
+    cost, charge = (found["total"].get(f"{name}_nano", 0) for name in ("cost", "charge"))
+    charged = f", charged {money(charge)}" if charge != cost else ""
+    lines.append(("total", money(cost) + charged))
     return [f"{name:<10}{what}" for name, what in lines]
 
 
@@ -97,7 +100,7 @@ def _limits(found: dict[str, Any]) -> Iterator[str]:
     for budget in found["budgets"]:
         spent, held, limit = (dollars(budget[f"{name}_nano"]) for name in ("spent", "held", "limit"))
         again = f", begins anew {budget['resets_at'][:10]}" if budget["resets_at"] else ""
-        yield f"{budget['id']:<10}  {spent} of {limit} spent, {held} held{again}"
+        yield f"{called(budget):<10}  {spent} of {limit} spent, {held} held{again}"
 
 
 def _row(group: dict[str, Any], by: str) -> dict[str, Any]:

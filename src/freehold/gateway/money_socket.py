@@ -95,13 +95,11 @@ class Money:
     async def _limits(self, tenant: str) -> list[dict[str, Any]]:
         """Return every limit as it stands; the limit of each run once, and not for every run there is."""
         told = [one for one in await self._books.state(tenant) if one["scope"] != BudgetScope.RUN]
-        each = [
-            one
-            for one in await self._keep.read(lambda tx: budgets.listed(tx, tenant=tenant))
-            if one.subject == EACH_RUN
-        ]
+        listed, keys = await self._keep.read(lambda tx: (budgets.listed(tx, tenant=tenant), _key_names(tx, tenant)))
+        told = [one | {"name": keys.get(one["subject"], "")} for one in told]
+        each = [one for one in listed if one.subject == EACH_RUN]
         names = ("scope", "subject", "period", "limit_nano")
-        nothing = {"spent_nano": 0, "held_nano": 0, "resets_at": None}
+        nothing = {"name": "", "spent_nano": 0, "held_nano": 0, "resets_at": None}
         return told + [{name: getattr(one, name) for name in names} | nothing for one in each]
 
     async def _set_budget(self, request: asked.BudgetRequest) -> dict[str, Any]:
@@ -216,8 +214,12 @@ def _named(tx: Tx, groups: list[dict[str, Any]], request: UsageRequest) -> list[
     """Return groups with the names of model keys; of what else usage is summed by, web knows the names."""
     if request.by != usage.By.KEY or request.tenant is None:
         return groups
-    names = {key["id"]: key["name"] for key in model_keys.listed(tx, tenant=request.tenant)}
+    names = _key_names(tx, request.tenant)
     return [group | {"name": names.get(group["key"], "")} for group in groups]
+
+
+def _key_names(tx: Tx, tenant: str) -> dict[str, str]:
+    return {key["id"]: key["name"] for key in model_keys.listed(tx, tenant=tenant)}
 
 
 def _account(account: accounts.Account) -> dict[str, Any]:

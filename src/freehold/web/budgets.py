@@ -4,6 +4,8 @@ Budgets: how much a tenant, an agent, a model key, a run, a level or all unatten
 Amounts are whole nano-USD. What the operator limits (the tier, prepaid credit) is shown here and set elsewhere.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Response
@@ -43,6 +45,8 @@ class BudgetView(BaseModel):
     """What it is called in the address: `scope.period`, with `.subject` where there is one."""
     scope: str
     subject: str
+    name: str
+    """What people call the agent or the model key; empty where there is none."""
     period: str
     limit_nano: int
     """What was granted on top for this time included."""
@@ -54,18 +58,20 @@ class BudgetView(BaseModel):
     """When it begins anew; none: never."""
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> "BudgetView":
-        """Show a limit as the gateway tells it."""
+    def of(cls, told: dict[str, Any], names: Mapping[str, str]) -> "BudgetView":
+        """Show a limit as the gateway tells it; `names` are those of agents, by id."""
         shown = {name: told[name] for name in ("scope", "subject", "period", "limit_nano", "spent_nano", "held_nano")}
         left = max(0, told["limit_nano"] - told["spent_nano"] - told["held_nano"])
         named = ".".join(part for part in (told["scope"], told["period"], told["subject"]) if part not in {"", EACH})
-        return cls(id=named, left_nano=left, resets_at=told_moment(told["resets_at"]), **shown)
+        name = names.get(told["subject"], told.get("name", ""))
+        return cls(id=named, name=name, left_nano=left, resets_at=told_moment(told["resets_at"]), **shown)
 
 
 @router.get("/tenants/{tenant}/budgets")
 async def list_budgets(at: InTenant) -> Listed[BudgetView]:
     """Return every limit that holds for the tenant, and how much of it is spent and held."""
-    return Listed(items=[BudgetView.of(told) for told in await at.state.gateway.list_budgets(at.tenant.id)])
+    told = await at.state.gateway.list_budgets(at.tenant.id)
+    return Listed(items=await in_thread(views, at, told))
 
 
 @router.put("/tenants/{tenant}/budgets/{budget}")
@@ -74,7 +80,7 @@ async def set_budget(at: InTenant, budget: BudgetName, body: NewBudget) -> Budge
     limit = await in_thread(_named, at, budget)
     by = at.caller.actor
     told = await at.state.gateway.set_budget(at.tenant.id, **limit, limit_nano=body.limit_nano, by=by)
-    return BudgetView.of(told)
+    return (await in_thread(views, at, [told]))[0]
 
 
 @router.delete("/tenants/{tenant}/budgets/{budget}", status_code=204)
@@ -83,6 +89,17 @@ async def delete_budget(at: InTenant, budget: BudgetName) -> Response:
     limit = await in_thread(_named, at, budget, gone=True)
     await at.state.gateway.delete_budget(at.tenant.id, **limit, by=at.caller.actor)
     return Response(status_code=204)
+
+
+def views(at: Here, told: list[dict[str, Any]]) -> list[BudgetView]:
+    """Return limits as they are shown, with the names of the tenant's agents."""
+    agents = {one["subject"] for one in told if one["scope"] == BudgetScope.AGENT}
+    names = {}
+    with at.tenancy.read() as scope:
+        for agent in agents:
+            with suppress(NotFound):  # what was spent stays when the agent is gone
+                names[agent] = scope.agents.find(agent).name
+    return [BudgetView.of(one, names) for one in told]
 
 
 def _named(at: Here, budget: str, *, gone: bool = False) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 from freehold.core.errors import Invalid, NotFound
 from freehold.store.threads import in_thread
 from freehold.web.access import Here, InTenant, Operator, TheState
-from freehold.web.budgets import BudgetView
+from freehold.web.budgets import BudgetView, views
 from freehold.web.sheets import CSV, sheet, wants_csv
 from freehold.web.state import State
 from freehold.web.views import told_moment
@@ -87,7 +87,7 @@ async def show_usage(
     told = await at.state.gateway.usage(at.tenant.id, **asked, by=by or "")
     groups = await in_thread(_of_tenant, at, by or "", told["groups"])
     stands = {name: told[name] for name in ("spent_nano", "held_nano", "limit_nano")}
-    resets_at, budgets = told_moment(told["resets_at"]), [BudgetView.of(one) for one in told["budgets"]]
+    resets_at, budgets = told_moment(told["resets_at"]), await in_thread(views, at, told["budgets"])
     return TenantUsageView(**_plain(told, groups), **stands, resets_at=resets_at, budgets=budgets)
 
 
