@@ -1,7 +1,8 @@
 """
 A provider that costs next to nothing: the same answer to everybody, spelt once.
 
-`python -m tests.bench.provider PORT`. A stream comes at once, or with pauses where the request names the model `paced`.
+`python -m tests.bench.provider PORT`. A stream comes event by event as fast as it can be written,
+or with pauses where the request names the model `paced`.
 It counts what it answered; `GET /told` says how much that was.
 """
 
@@ -47,7 +48,6 @@ PIECES: Final = [
 ]
 END: Final = b"0\r\n\r\n"
 JSON: Final = _whole()
-STREAM: Final = STREAM_HEAD + b"".join(PIECES) + END
 
 
 @final
@@ -85,19 +85,17 @@ class Provider(asyncio.Protocol):
         Provider.answered += 1
         if b'"stream":true' not in body and b'"stream": true' not in body:
             transport.write(JSON)
-        elif b"paced" in body:
-            transport.write(STREAM_HEAD)
-            self._say(0)
         else:
-            transport.write(STREAM)
+            transport.write(STREAM_HEAD)
+            self._say(0, PAUSE if b"paced" in body else 0.0)
 
-    def _say(self, number: int) -> None:
+    def _say(self, number: int, pause: float) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         transport.write(PIECES[number])
         if number + 1 < len(PIECES):
-            asyncio.get_running_loop().call_later(PAUSE, self._say, number + 1)
+            asyncio.get_running_loop().call_later(pause, self._say, number + 1, pause)
         else:
             transport.write(END)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, final
 
 from sqlalchemy import Connection, exc
 
+from freehold.store import prepared
 from freehold.store.db import Database
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class _Work:
 
     do: Callable[[Connection], Any]
     context: Context
+    plain: bool
     loop: asyncio.AbstractEventLoop
     told: "asyncio.Future[Any]"
     result: Any = None
@@ -56,14 +58,15 @@ class Commits:
         self._called = False
         self._later: asyncio.TimerHandle | None = None
 
-    async def write(self, work: Callable[[Connection], T], *, behind: bool = False) -> T:
+    async def write(self, work: Callable[[Connection], T], *, behind: bool = False, plain: bool = False) -> T:
         """
         Return what `work` returned, once it is on disk.
 
-        What is done `behind` waits a little for others to share their wait for the disk with it.
+        What is done `behind` waits a little for others to share their wait for the disk with it. What is `plain` only
+        reads, and writes by what is done later: it needs no savepoint to be undone.
         """
         loop = asyncio.get_running_loop()
-        one = _Work(work, copy_context(), loop, loop.create_future())
+        one = _Work(work, copy_context(), plain, loop, loop.create_future())
         self._waiting.append(one)
         if not behind:
             self._call()
@@ -106,17 +109,26 @@ def _each(tx: Connection, batch: list[_Work]) -> None:
     cursor = tx.connection.cursor()  # the driver's own: a savepoint costs next to nothing this way
     try:
         for one in batch:
-            cursor.execute("SAVEPOINT one")
-            try:
-                one.result = one.context.run(one.do, tx)
-            except exc.OperationalError:
-                raise  # the store: there may be no transaction any more
-            except BaseException as error:  # noqa: BLE001 - its own affair
-                one.error = error
-                cursor.execute("ROLLBACK TO SAVEPOINT one")
-            cursor.execute("RELEASE SAVEPOINT one")
+            _one(tx, one, None if one.plain else cursor)
     finally:
         cursor.close()
+
+
+def _one(tx: Connection, one: _Work, cursor: Any) -> None:
+    before = prepared.waiting(tx)
+    if cursor is not None:
+        cursor.execute("SAVEPOINT one")
+    try:
+        one.result = one.context.run(one.do, tx)
+    except exc.OperationalError:
+        raise  # the store: there may be no transaction any more
+    except BaseException as error:  # noqa: BLE001 - its own affair
+        one.error = error
+        prepared.forget(tx, before)
+        if cursor is not None:
+            cursor.execute("ROLLBACK TO SAVEPOINT one")
+    if cursor is not None:
+        cursor.execute("RELEASE SAVEPOINT one")
 
 
 def _call(loop: asyncio.AbstractEventLoop, batch: list[_Work]) -> None:

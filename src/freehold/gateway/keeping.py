@@ -60,10 +60,10 @@ class Keep:
         """Return the time."""
         return self._clock.now()
 
-    async def write(self, work: Callable[[Connection], T], *, behind: bool = False) -> T:
-        """Do `work` in a transaction that is on disk when this returns; others' works share it, `behind` they do soon."""
+    async def write(self, work: Callable[[Connection], T], *, behind: bool = False, plain: bool = False) -> T:
+        """Do `work` in a transaction that is on disk when this returns, as `committing` says it."""
         try:
-            return await self._commits.write(work, behind=behind)
+            return await self._commits.write(work, behind=behind, plain=plain)
         except RolledBack as error:
             await self._noticed(error)
             raise

@@ -121,6 +121,8 @@ class Models:
 class _Book:
     """The effect that a worker's call is, written in the transactions of its rows."""
 
+    plain = False
+
     def __init__(self, keep: Keep, intent: Intent) -> None:
         self._keep, self._intent = keep, intent
         self.opened = False

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 
 from freehold.core.errors import Exhausted, Unavailable
+from freehold.store import prepared
 from freehold.store.reserve import Reserve, no_room
 
 BUSY_SECONDS: Final = 30
@@ -28,7 +29,9 @@ class Database:
     def __init__(self, address: str, *, reserve: Reserve | None = None) -> None:
         """Open the database at `address` (an SQLAlchemy URL); `reserve` is dropped when the disk is full."""
         self.engine = open_engine(address)
-        self._writing = writing(self.engine)
+        # Whoever writes always does it by the same connection, which so has in mind how things stand.
+        self._own = open_engine(address) if self.engine.url.database else self.engine
+        self._writing = writing(self._own)
         self._writer = threading.Lock()
         self._commits = _Commits(self.engine)
         self.reserve = reserve
@@ -58,7 +61,9 @@ class Database:
         """
         try:
             with self._writer, told(), self._writing.connect() as connection, connection.begin():
+                prepared.forget(connection)
                 yield connection
+                prepared.finish(connection)
         except Exhausted:
             self.make_room()
             raise
@@ -66,6 +71,7 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self._commits.close()
+        self._own.dispose()
         self.engine.dispose()
 
     def wipe(self) -> None:

@@ -120,7 +120,7 @@ class Engine:
             telling.closing(tx, passage, detail)
 
         try:
-            await self.keep.write(write, behind=behind)
+            await self.keep.write(write, behind=behind, plain=telling.plain and not passage.hold.crossed)
         except (Exhausted, Unavailable):
             if not behind:  # what it came to stays what it is: it is written down when there is room again
                 self.finish(passage, telling)
@@ -163,7 +163,7 @@ class Engine:
         try:
             config, most = way.connected.config, limit(one.asked, hold)
             sent = way.driver.request(inner, model=way.model, config=config, credential=way.credential, limit=most)
-            await self.keep.write(lambda tx: opened.append(self._open(tx, one, hold)))
+            await self.keep.write(lambda tx: opened.append(self._open(tx, one, hold)), plain=one.told.plain)
         except BaseException as error:
             self._books.release(hold)
             if isinstance(error, asyncio.CancelledError):

@@ -13,6 +13,9 @@ from freehold.gateway.keeping import Keep
 class Telling(Protocol):
     """Writes about a call what else there is to write, in the transactions of its row."""
 
+    plain: bool
+    """Whether it writes nothing but what is done later."""
+
     def opening(self, tx: Tx, usage_id: str, detail: dict[str, Any]) -> None:
         """Write before anything is sent; what it raises keeps the call from being made."""
         ...
@@ -25,6 +28,8 @@ class Telling(Protocol):
 @final
 class Record:
     """Tells the record about a call: who, what, where to, how much; never what was said."""
+
+    plain = True
 
     def __init__(self, keep: Keep, whom: Whom, asked: Asked) -> None:
         self._keep, self._whom, self._asked = keep, whom, asked

@@ -82,7 +82,10 @@ _CLOSED: Final = (
 )
 _THIS: Final = (usage.c.tenant == bindparam("of_tenant"), usage.c.id == bindparam("of_id"))
 _CLOSE: Final = Prepared(update(usage).where(*_THIS).values({name: bindparam(name) for name in _CLOSED}))
-_AWAKE: Final = update(usage).where(*_THIS)
+_SLEPT: Final = ("sandbox", "wakes", "awake_ms", "memory_mb_ms")
+_AWAKE: Final = Prepared(
+    update(usage).where(*_THIS).values({name: bindparam(f"of_{name}", type_=usage.c[name].type) for name in _SLEPT})
+)
 _NOTHING: Final = Units(requests=0)
 _SPEND: Final = Prepared(
     update(accounts_table)
@@ -124,7 +127,7 @@ def open(tx: Tx, keep: Keep, opening: Opening) -> str:  # noqa: A001 - what is d
     """Write an open row and return its id."""
     made = keep.new_id("usg")
     whom = opening.whom
-    _OPEN.run(
+    _OPEN.later(
         tx,
         {
             "tenant": whom.tenant,
@@ -186,17 +189,18 @@ def close(
         "closed_at": keep.now(),
     }
     which = {"of_tenant": tenant, "of_id": usage_id}
-    _CLOSE.run(tx, which | values)
+    _CLOSE.later(tx, which | values)
     if charge_nano:
-        _SPEND.run(tx, which | {"of_nano": charge_nano})
+        _SPEND.later(tx, which | {"of_nano": charge_nano})
 
 
 def sandbox(tx: Tx, keep: Keep, whom: Whom, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:
     """Write down that a sandbox was awake; there is nothing to dial, so the row is closed at once."""
     made = open(tx, keep, Opening(whom=whom, kind=UsageKind.SANDBOX, opened_at=keep.now()))
     close(tx, keep, tenant=whom.tenant, usage_id=made, state=UsageState.CLOSED)
-    counts = {"sandbox": sandbox, "wakes": wakes, "awake_ms": awake_ms, "memory_mb_ms": memory_mb * awake_ms}
-    tx.execute(_AWAKE, {"of_tenant": whom.tenant, "of_id": made} | counts)
+    told = (sandbox, wakes, awake_ms, memory_mb * awake_ms)
+    counts = {f"of_{name}": value for name, value in zip(_SLEPT, told, strict=True)}
+    _AWAKE.later(tx, {"of_tenant": whom.tenant, "of_id": made} | counts)
 
 
 def recover(tx: Tx, keep: Keep) -> int:
