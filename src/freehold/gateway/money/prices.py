@@ -23,8 +23,8 @@ MAX_FOUND: Final = 4_096
 _DATED: Final = re.compile(r"(-)(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 _NANO: Final = 1_000_000_000
 _NAMES: Final = ("input", "cached", "written", "output", "image", "second", "character", "request")
-_DEAREST: Final = 1 << 55
-"""Nano-USD that no call costs: with the highest mark-up it can still be stored."""
+_DEAREST: Final = 100_000 * _NANO
+"""More than any call costs: what a provider makes up can be stored and summed all the same."""
 _MOST: Final = 1_000_000
 """USD for a million tokens, or for one of anything, that nobody ever asked."""
 
