@@ -114,6 +114,7 @@ async def test_a_key_that_ends_while_its_request_comes_opens_nothing(tmp_path: P
 
 async def test_large_requests_take_only_so_much_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outside, "TENANT_BYTES", 3_000)
+    monkeypatch.setattr(outside, "CALL_BYTES", 100)
     async with calling(tmp_path) as desk:
         async with line(desk) as (_, writer):
             writer.write(head(desk.key, 10_000) + b"{" + b" " * 1_900)
@@ -126,6 +127,25 @@ async def test_large_requests_take_only_so_much_memory_at_once(tmp_path: Path, m
         async with asyncio.timeout(10):
             while (await desk.chat("a" * 2_000)).status != 200:
                 pass
+
+
+async def test_one_tenant_has_only_so_many_calls_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "TENANT_BYTES", 3 * outside.CALL_BYTES)
+    gate, began = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait(_number: int) -> None:
+        began.release()
+        await gate.wait()
+
+    async with calling(tmp_path) as desk:
+        desk.upstream.script.extend([Act(words=3, gate=wait)] * 2)
+        asked = [asyncio.create_task(desk.chat(stream=True)) for _ in range(2)]
+        for _ in asked:
+            await asyncio.wait_for(began.acquire(), 10)
+        assert (await desk.chat()).status == 429
+        gate.set()
+        assert [one.status for one in await asyncio.gather(*asked)] == [200, 200]
+        assert (await desk.chat()).status == 200
 
 
 @pytest.mark.parametrize(

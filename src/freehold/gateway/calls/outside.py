@@ -20,6 +20,8 @@ TENANT_BYTES: Final = 128 << 20
 """Bytes of requests of one tenant that may lie in our memory at once."""
 ALL_BYTES: Final = 512 << 20
 """Those of all tenants together."""
+CALL_BYTES: Final = 64 << 10
+"""What a call takes besides its request's bytes: two connections and what is on its way in them."""
 _BEARER: Final = b"bearer "
 
 Known = Callable[[str], Awaitable[Caller]]
@@ -53,7 +55,7 @@ class Outside:
         tenant = caller.whom.tenant
         room = self._rooms.get(tenant)
         if room is None:
-            room = self._rooms[tenant] = Room(TENANT_BYTES, within=self._all)
+            room = self._rooms[tenant] = Room(TENANT_BYTES, within=self._all, each=CALL_BYTES)
         await room.answer(self._serve(caller), scope, receive, send)
 
 

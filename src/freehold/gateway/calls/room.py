@@ -12,9 +12,9 @@ AFTER = 1.0
 class Room:
     """So many bytes of requests at once, from the first byte that came until the answer has gone."""
 
-    def __init__(self, most: int, *, within: "Room | None" = None) -> None:
-        """Give `most` bytes, and no more than there are `within` another room."""
-        self._most, self._within = most, within
+    def __init__(self, most: int, *, within: "Room | None" = None, each: int = 0) -> None:
+        """Give `most` bytes, and no more than there are `within` another room; a request takes `each` besides its own."""
+        self._most, self._within, self._each = most, within, each
         self.taken = 0
 
     async def answer(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -24,7 +24,7 @@ class Room:
         async def counted() -> dict[str, Any]:
             nonlocal taken
             event = await receive()
-            size = len(event.get("body", b""))
+            size = len(event.get("body", b"")) + (0 if taken else self._each)
             self._take(size)
             taken += size
             return event
