@@ -51,7 +51,7 @@ def decide(browser: TestClient, approval: Approval, who: dict[str, str], decisio
     ("language", "words"),
     [
         ("en", ["Continue for $7?", "with $7 more", "until the month is over", WHY]),
-        ("de", ["Für 7 $ weitermachen?", "mit 7 $ mehr", "bis zum Ende des Monats", WHY]),
+        ("de", ["Für 7\u00a0$ weitermachen?", "mit 7\u00a0$ mehr", "bis zum Ende des Monats", WHY]),
     ],
 )
 def test_the_page_says_what_it_is_about_in_the_language_of_whoever_reads_it(
