@@ -85,6 +85,16 @@ def test_a_message_tells_its_input_first_and_its_output_later() -> None:
     assert counting.of_anthropic("nothing", None) is None
 
 
+def test_what_a_cache_keeps_for_an_hour_is_told_apart() -> None:
+    kept = {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 5}
+    usage = {"input_tokens": 10, "cache_creation_input_tokens": 7, "cache_creation": kept, "output_tokens": 1}
+    first = counting.of_anthropic(usage, None)
+    assert first == Units(input=17, written=7, lasting=5, output=1)
+    assert counting.of_anthropic({"output_tokens": 9}, first) == Units(input=17, written=7, lasting=5, output=9)
+    kept["ephemeral_1h_input_tokens"] = 99
+    assert counting.of_anthropic(usage, None) == Units(input=17, written=7, lasting=7, output=1)
+
+
 def test_gemini_counts_thoughts_and_tools_apart() -> None:
     usage = {
         "promptTokenCount": 10,

@@ -157,6 +157,13 @@ def test_a_cache_that_is_dearer_to_write_is_held_where_it_may_be_written() -> No
     assert found.nano(0) == 5 * found.input.input
 
 
+def test_a_cache_that_is_to_last_is_held_at_what_that_costs() -> None:
+    price = Price(id="p", input=MANY, written=MANY * 5 // 4)
+    part = {"type": "text", "text": "x" * 1_000, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    found = bound(asked(Api.MESSAGES, body={"messages": [{"content": [part]}]}, max_output=1), price)
+    assert found.nano(0) == 2 * found.input.input
+
+
 def test_pictures_speech_and_sound_are_bounded_by_their_units() -> None:
     assert bound(asked(Api.IMAGES, choices=3)).input.images == 3
     assert bound(asked(Api.SPEECH, body={"input": "hello"})).input.characters >= 5

@@ -135,6 +135,14 @@ def test_a_table_that_was_changed_holds_from_then_on(prices: Prices) -> None:
     assert (before.input, after.input) == (10**9, 2 * 10**9)
 
 
+def test_what_a_cache_keeps_for_an_hour_costs_twice_what_input_does() -> None:
+    price = Price(id="p", input=4 * MANY, written=5 * MANY)
+    assert price.cost(Units(input=10, written=6, requests=0)) == 4 * 4 + 6 * 5
+    assert price.cost(Units(input=10, written=6, lasting=4, requests=0)) == 4 * 4 + 2 * 5 + 4 * 8
+    alike = Price(id="p", input=4 * MANY, written=4 * MANY)
+    assert alike.cost(Units(input=10, written=6, lasting=4, requests=0)) == 40
+
+
 def test_every_part_is_rounded_up_once() -> None:
     assert Price(id="p", input=1).cost(Units(input=1, requests=0)) == 1
     assert Price(id="p", input=MANY // 2, output=MANY // 2).cost(Units(input=1, output=1, requests=0)) == 1

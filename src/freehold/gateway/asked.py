@@ -97,6 +97,8 @@ class Units:
     """Tokens of `input` that were read from a cache."""
     written: int = 0
     """Tokens of `input` that were written to a cache."""
+    lasting: int = 0
+    """Tokens of `written` that the cache keeps for an hour."""
     output: int = 0
     """Tokens, those of reasoning included."""
     images: int = 0

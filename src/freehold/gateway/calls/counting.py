@@ -6,6 +6,7 @@ A count of zero is a word like any other. What is said twice is believed the sec
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from freehold.gateway.formats import Units
@@ -53,7 +54,9 @@ def of_anthropic(usage: object, before: Units | None) -> Units | None:
     cached = _else(told["cache_read_input_tokens"], earlier.cached)
     written = _else(told["cache_creation_input_tokens"], earlier.written)
     fresh = _else(told["input_tokens"], max(0, earlier.input - earlier.cached - earlier.written))
-    return limited(fresh + cached + written, cached, written, _else(told["output_tokens"], earlier.output))
+    units = limited(fresh + cached + written, cached, written, _else(told["output_tokens"], earlier.output))
+    lasting = sane(_details(usage, "cache_creation").get("ephemeral_1h_input_tokens"))
+    return replace(units, lasting=min(units.written, _else(lasting, earlier.lasting)))
 
 
 def of_gemini(usage: object) -> Units | None:

@@ -56,6 +56,7 @@ _UNBOUNDED: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(rb"\\u00[2-7]")
 """A letter that is spelt in a way no program does: to be overlooked."""
+_LASTING: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
 _KEPT: Final = frozenset({"previous_response_id", "conversation", "prompt", "container"})
 """Members at the top of a request that stand for something the provider has."""
 _ANY_KEPT: Final = re.compile(rb'"(?:previous_response_id|conversation|prompt|container)"\s*:')
@@ -91,6 +92,7 @@ class Estimate:
                 input=known.input,
                 cached=known.cached,
                 written=known.written,
+                lasting=known.lasting,
                 output=known.output + output * self.choices,
                 images=known.images,
                 seconds=known.seconds,
@@ -112,7 +114,7 @@ def estimate(asked: Asked, price: Price, *, ratio: float, ceiling: int) -> Estim
         writes = price.written > price.input and (asked.api is not Api.MESSAGES or b'"cache_control"' in plain)
         dearest = tokens if writes else 0
         return Estimate(
-            input=Units(input=tokens, written=dearest),
+            input=Units(input=tokens, written=dearest, lasting=dearest if _LASTING.search(plain) else 0),
             output=output,
             least=min(LEAST_OUTPUT, output),
             price=price,

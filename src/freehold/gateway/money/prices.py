@@ -20,6 +20,8 @@ MANY: Final = 1_000_000
 """Tokens that a price is for."""
 MAX_FOUND: Final = 4_096
 """Answers that are kept; who asks may name any model."""
+LASTING: Final = 2
+"""Times what input costs: tokens that a cache keeps for an hour."""
 _DATED: Final = re.compile(r"(-)(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 _NANO: Final = 1_000_000_000
 _NAMES: Final = ("input", "cached", "written", "output", "image", "second", "character", "request")
@@ -71,6 +73,8 @@ class Price:
         tokens = (
             plain * rate.input + units.cached * rate.cached + units.written * rate.written + units.output * rate.output
         )
+        if units.lasting and rate.written > rate.input:  # whoever asks more for writing asks twice as much for an hour
+            tokens += units.lasting * max(0, LASTING * rate.input - rate.written)
         others = units.images * self.image + units.seconds * self.second
         others += units.characters * self.character + units.requests * self.request
         return min(-(-tokens // MANY) + others, _DEAREST)
