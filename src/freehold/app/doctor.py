@@ -190,6 +190,20 @@ def _port(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _models(settings: Settings) -> Iterator[Finding]:
+    address = settings.gateway_address
+    yield Finding(
+        name="models",
+        ok=True,
+        found=f"programs with a model key call them at http://{address}/v1"
+        if address
+        else "no program outside calls any",
+        remedy=""
+        if address
+        else "Set FREEHOLD_GATEWAY_ADDRESS, such as 127.0.0.1:7071, if model keys shall open them.",
+    )
+
+
 def _databases(settings: Settings) -> Iterator[Finding]:
     gateway = Path(__file__).parents[1] / "gateway" / "migrations"
     yield from _database("database", settings.data / "freehold.db", MIGRATIONS)
@@ -243,6 +257,7 @@ LOOKS: Final[tuple[Look, ...]] = (
     _disk,
     _keys,
     _port,
+    _models,
     _databases,
     _audit_anchor,
     _mail,
