@@ -31,6 +31,7 @@ class Full:
     """Tells nothing, and finds the disk full the first times that something came to its end."""
 
     times: int
+    plain: bool = False
     told: list[str] = field(default_factory=list)
 
     def opening(self, _tx: Tx, usage_id: str, _detail: dict[str, Any]) -> None:
