@@ -199,9 +199,9 @@ def test_usage_counts_models_and_sandboxes(platform: LocalPlatform, desk: Desk) 
     assert kinds["model"]["cost_nano"] == 2 * (100 * 1_000 + 50 * 4_000)
     assert kinds["sandbox"]["wakes"] == 1
     shown = run_cli(platform, "usage", "-t", "metered")
-    first, *_, last = (" ".join(line.split()) for line in shown.stdout.splitlines())
+    first, *_, total, month = (" ".join(line.split()) for line in shown.stdout.splitlines())
     assert first == "model 2 calls, 200 tokens in, 100 tokens out, $0.000600"
-    assert last == "total $0.000600"
+    assert (total, month) == ("total $0.000600", "month $0.0006 spent, $0.00 held, no limit")
 
 
 def test_a_noun_answers_within_the_time_of_one_request(platform: LocalPlatform) -> None:
