@@ -8,12 +8,12 @@ for all the same.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, final
 
 import msgspec
 
-from freehold.core.errors import FreeholdError, Invalid, NotFound
+from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable
 from freehold.core.money import Level
 from freehold.gateway.asked import longest
 from freehold.gateway.calls import bodies, naming
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 MAX_BODY: Final = 64 << 20
 DRAIN_SECONDS: Final = 60.0
 """How long an answer is read to its end, for its usage, when nobody listens any more."""
+LONGEST_SECONDS: Final = 3600.0
+"""How long a stream may take, its caller's reading included; what it holds is not held for ever."""
 APIS: Final = {
     "/v1/chat/completions": Api.CHAT,
     "/v1/responses": Api.RESPONSES,
@@ -104,27 +106,19 @@ class Door:
         return await self._engine.call(caller, asked, record), record
 
     async def _pass_on(self, passage: Passage, record: Record, receive: Receive, send: Send) -> None:
-        pieces = passage.pieces()
+        head, pieces = _headers(passage), passage.pieces()
         try:
-            head = _headers(passage)
-            if passage.whole:
-                body = await anext(pieces)
-                head.append((b"content-length", str(len(body)).encode()))
+            if not passage.whole:
                 await send({"type": "http.response.start", "status": passage.status, "headers": head})
-                await send({"type": "http.response.body", "body": body})
+                await _flow(passage, pieces, receive, send)
                 return
-            await send({"type": "http.response.start", "status": passage.status, "headers": head})
-            gone = asyncio.get_running_loop().create_task(_gone(receive, passage))
-            try:
-                async for piece in pieces:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-            finally:
-                gone.cancel()
-            await send({"type": "http.response.body", "body": b""})
+            body = await anext(pieces)
         finally:
             await pieces.aclose()
             await passage.leave()  # what never began does not end by itself
             self._engine.finish(passage, record)
+        # Settled already: how long a caller takes to read it is its own affair.
+        await _send(send, passage.status, head, body)
 
     async def _list(self, caller: Caller, path: str, api: Api, send: Send) -> None:
         names = await naming.names(self._engine.keep, caller)
@@ -207,6 +201,21 @@ def _headers(passage: Passage) -> list[tuple[bytes, bytes]]:
     if passage.asked.stream:
         head.append((b"cache-control", b"no-cache"))
     return head
+
+
+async def _flow(passage: Passage, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Pass a stream on; one that takes too long, because nobody reads it either, is broken off where it stands."""
+    gone = asyncio.get_running_loop().create_task(_gone(receive, passage))
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except TimeoutError:
+        await passage.leave(Unavailable("The answer took too long.", code="caller_gone"))
+    else:
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
 
 
 async def _gone(receive: Receive, passage: Passage) -> None:
