@@ -14,6 +14,7 @@ from freehold.core.effects import Effect
 from freehold.gateway.client import WebGateway, Work, WorkerGateway
 from freehold.settings import Settings
 from freehold.testing.clock import FakeClock
+from tests.shelves import shelve_gateways
 
 TENANT, AGENT, VERSION, RUN = "ten_1", "agt_1", "ver_1", "run_1"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -45,6 +46,7 @@ async def running(data: Path, clock: Clock | None = None, **settings: Any) -> As
     """Give a gateway over `data` while the block lasts."""
     stated: dict[str, Any] = {"data": data, "rehearsal": True, "price_list": str(PRICES)}
     made = Settings(**(stated | settings))
+    shelve_gateways(data)
     async with composed(made, clock or FakeClock()) as gateway, listening(made, gateway):
         web, worker = WebGateway(data / "run/gateway-web.sock"), WorkerGateway(data / "run/gateway-worker.sock")
         try:

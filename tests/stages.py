@@ -20,10 +20,10 @@ from freehold.runs.segment import Segment
 from freehold.runs.segments import Segments
 from freehold.runs.starting import start
 from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
 from freehold.store.scope import Store
 from freehold.testing.clock import START, FakeClock
 from freehold.testing.engine import MemoryEngine
+from tests.shelves import shelve
 
 ACME = Tenant(id="ten_acme", slug="acme", name="Acme", uid=1, created_at=START, state=TenantState.ACTIVE)
 AGENT = Agent(id="agt_1", name="helper", version="ver_1", created_at=START)
@@ -163,8 +163,8 @@ class Stage:
 
 def set_up(folder: Path) -> Stage:
     """Return a stage over a fresh database in `folder`; begin it with `await stage.engine.start(…)`."""
+    shelve(folder)
     database = Database(sqlite_address(folder / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=folder / "lock")
     furnish(Store(database))
     return set_over(database, folder)
 

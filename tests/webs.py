@@ -37,6 +37,7 @@ from freehold.web.state import State
 from freehold.web.streams import Streams
 from freehold.web.tail import Tail
 from tests.bystanders import FakeGateway, QuietEngine, QuietNudge
+from tests.shelves import shelve
 
 OPERATOR = keys.mint("key_operator", env="op")
 SEAL = "5ea1" * 16
@@ -137,6 +138,8 @@ def made(data: Path, *, gateway: Any = None, **settings: Any) -> Web:
     fake = FakeGateway()
     objects = MemoryObjects()
     stated = Settings(data=data, **UNHURRIED | settings)
+    if not stated.database:
+        shelve(data)
     store = Store(open_database(stated))
     known = Known(
         operator_hash=keys.hashed(OPERATOR),

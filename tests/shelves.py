@@ -1,0 +1,42 @@
+"""Empty stores for tests: brought up to date once in each test process, and copied for each test."""
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from freehold.app.database import FILE
+from freehold.app.gateway_store import MIGRATIONS as OF_THE_GATEWAY
+from freehold.store.db import Database, sqlite_address
+from freehold.store.migrating import MIGRATIONS, migrate
+
+
+@cache
+def pattern(migrations: Path) -> Path:
+    """Return an empty store that stands at the newest of `migrations`."""
+    folder = Path(tempfile.mkdtemp(prefix="freehold-pattern-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    database = Database(sqlite_address(folder / "store.db"))
+    migrate(database, migrations, lock=folder / "migrate.lock")
+    database.close()
+    return folder / "store.db"
+
+
+def shelve(data: Path) -> None:
+    """Lay the empty database into `data`, where there is none: migrating takes longer than most tests."""
+    _lay(pattern(MIGRATIONS), data / FILE, 0o660)
+
+
+def shelve_gateways(data: Path) -> None:
+    """Lay the empty store of the gateway into `data`, where there is none."""
+    (data / "gateway").mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lay(pattern(OF_THE_GATEWAY), data / "gateway/gateway.db", 0o600)
+
+
+def _lay(store: Path, place: Path, mode: int) -> None:
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(store, place)
+    place.chmod(mode)
