@@ -223,8 +223,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `$.")
             name = PREFIX + where.rstrip("`").upper() if where else "settings"
+            if "regex" in what:  # which says little to people
+                what = "it is not written as such a setting is"
             raise Invalid(
-                f"{name} is not right: {what}.", code="bad_setting", remedy=f"Correct {name} or unset it."
+                f"{name} is not right: {what}.",
+                code="bad_setting",
+                remedy=f"Correct {name} as the reference of settings says, or unset it.",
             ) from error
         if settings.failpoint and not settings.test:
             raise Invalid(

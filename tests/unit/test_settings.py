@@ -83,3 +83,9 @@ def test_a_value_out_of_bounds_names_its_setting(name: str, value: str) -> None:
 )
 def test_a_switch_may_be_spelt_as_people_do(value: str, meant: bool) -> None:  # noqa: FBT001
     assert Settings.read({"FREEHOLD_REHEARSAL": value}).rehearsal is meant
+
+
+def test_nobody_is_shown_a_pattern() -> None:
+    with pytest.raises(Invalid) as refused:
+        Settings.read({"FREEHOLD_GATEWAY_ADDRESS": "foo"})
+    assert refused.value.message == "FREEHOLD_GATEWAY_ADDRESS is not right: it is not written as such a setting is."
