@@ -56,6 +56,7 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert f"chmod 600 {key}" in wrong["operator key"]
 
 
+@pytest.mark.long
 def test_it_stops_cleanly_and_comes_back_with_everything(tmp_path: Path) -> None:
     platform = LocalPlatform(tmp_path / "data")
     with platform:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from aiosmtpd.handlers import Message as MessageHandler
 from aiosmtpd.smtp import SMTP
 from typing_extensions import override
@@ -86,6 +87,7 @@ def claim(platform: LocalPlatform) -> str:
     return cookie(answer, COOKIE)
 
 
+@pytest.mark.long
 def test_the_link_makes_an_operator_and_a_mail_lets_them_in_again(tmp_path: Path) -> None:
     with mail_server() as (server, inbox):
         platform = LocalPlatform(tmp_path / "data", environment={"FREEHOLD_SMTP_URL": server})
@@ -109,6 +111,7 @@ def test_the_link_makes_an_operator_and_a_mail_lets_them_in_again(tmp_path: Path
         assert len(inbox.mails) == 1
 
 
+@pytest.mark.long
 def test_without_a_mail_server_the_code_is_printed_and_made_on_the_command_line(tmp_path: Path) -> None:
     with LocalPlatform(tmp_path / "data") as platform:
         claim(platform)

@@ -42,7 +42,10 @@ def ask(folder: str, name: str, quota: str, barrier: Barrier, told: Any) -> None
     told.put(got)
 
 
-@pytest.mark.parametrize(("quota", "counted"), [("agents", Quota.AGENTS), ("messages", Quota.MESSAGES_PER_DAY)])
+@pytest.mark.parametrize(
+    ("quota", "counted"),
+    [("agents", Quota.AGENTS), pytest.param("messages", Quota.MESSAGES_PER_DAY, marks=pytest.mark.long)],
+)
 def test_processes_get_just_the_places_there_are(tmp_path: Path, quota: str, counted: Quota) -> None:
     database = Database(sqlite_address(tmp_path / "freehold.db"))
     migrate(database, MIGRATIONS, lock=tmp_path / "lock")
