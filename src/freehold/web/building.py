@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from freehold.core.access import API
 from freehold.web import (
@@ -69,22 +71,29 @@ def build(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 429, 503, 507),
     )
     app.state.freehold = state
-    api = APIRouter(prefix=API)
-    for noun in NOUNS:
-        api.include_router(scoped(noun.router, API))
-    app.include_router(api)
-    for module in OUTSIDE:
-        app.include_router(scoped(module.router))
-    for router in ROUTERS:
-        app.include_router(scoped(router))
+    app.router.routes.extend(_routes())
     problems.install(app)
     app.add_middleware(Gate, state=state)
     app.add_middleware(Faults, settings=state.settings)  # in front of the gate, whose refusals people read too
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Return the routes, which know no state: once in a process, for FastAPI looks at each parameter of each of them."""
+    every = APIRouter(responses=problems.responses(401, 403, 404, 405, 409, 413, 422, 429, 503, 507))
+    api = APIRouter(prefix=API)
+    for noun in NOUNS:
+        api.include_router(scoped(noun.router, API))
+    every.include_router(api)
+    for module in OUTSIDE:
+        every.include_router(scoped(module.router))
+    for router in ROUTERS:
+        every.include_router(scoped(router))
+    return every.routes
 
 
 def _description(app: FastAPI) -> dict[str, Any]:
