@@ -55,7 +55,7 @@ async def test_a_call_costs_no_more_commits_for_it(tmp_path: Path) -> None:
         await kit.publish()
         commits: list[object] = []
         await chat(kit, "1/1")
-        event.listen(kit.gateway.keep._database.engine, "commit", commits.append)
+        event.listen(kit.gateway.keep._database._own, "commit", commits.append)
         await chat(kit, "1/2")
         first = len(commits)
         await chat(kit, "1/3")

@@ -13,7 +13,7 @@ from freehold.audit.asking import Asking, asking
 from freehold.core.errors import Conflict
 from freehold.gateway.asked import Whom
 from freehold.gateway.money import meter
-from freehold.gateway.tables import accounts, epochs, usage
+from freehold.gateway.tables import accounts, audit, epochs, usage
 from freehold.store.db import Database, sqlite_address
 from freehold.store.prepared import Prepared
 from tests.purses import TENANT, Purse, purse
@@ -45,6 +45,39 @@ async def test_a_work_that_raises_undoes_only_itself(tmp_path: Path) -> None:
         assert await counted(money) == 200
         rows = await money.keep.read(lambda tx: set(tx.execute(select(usage.c.id)).scalars()))
         assert rows == {one for one in told if isinstance(one, str)}
+
+
+async def test_what_is_done_later_is_seen_by_whatever_asks_in_between(tmp_path: Path) -> None:
+    async with purse(tmp_path) as money:
+
+        def noted(tx: Tx) -> int:
+            return len(tx.execute(select(audit.c.position).where(audit.c.action == "told")).all())
+
+        def work(tx: Tx) -> int:
+            before = noted(tx)
+            money.keep.note(tx, TENANT, actor="a", action="told", subject="b")
+            return noted(tx) - before
+
+        assert await money.keep.write(work) == 1
+        assert await asyncio.gather(*(money.keep.write(work) for _ in range(40))) == [1] * 40
+        assert await money.keep.read(noted) == 41
+
+
+async def test_who_fails_beside_others_undoes_nothing_that_they_do_later(tmp_path: Path) -> None:
+    async with purse(tmp_path) as money:
+
+        def good(tx: Tx) -> None:
+            meter.open(tx, money.keep, opening(money, "run_1"))
+
+        def bad(tx: Tx) -> None:
+            meter.open(tx, money.keep, opening(money, "run_2"))
+            tx.execute(select(usage.c.id)).all()
+            raise Conflict("no")
+
+        works = [money.keep.write(bad if number % 2 else good, plain=number % 4 == 0) for number in range(80)]
+        told = await asyncio.gather(*works, return_exceptions=True)
+        assert sum(isinstance(one, Conflict) for one in told) == 40
+        assert await counted(money) == 40
 
 
 async def test_works_are_done_in_the_order_they_were_asked_for(tmp_path: Path) -> None:

@@ -115,9 +115,10 @@ def _each(tx: Connection, batch: list[_Work]) -> None:
 
 
 def _one(tx: Connection, one: _Work, cursor: Any) -> None:
-    before = prepared.waiting(tx)
     if cursor is not None:
+        prepared.finish(tx)  # what others left for later is not undone with this one
         cursor.execute("SAVEPOINT one")
+    before = prepared.waiting(tx)
     try:
         one.result = one.context.run(one.do, tx)
     except exc.OperationalError:

@@ -153,12 +153,24 @@ def _busy() -> Unavailable:
 
 def open_engine(address: str) -> Engine:
     """Return an engine for `address`, set up for durability; SQLite gets its pragmas on every connection."""
-    if not address.startswith("sqlite"):
-        return create_engine(address, pool_pre_ping=True)
-    engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    embedded = address.startswith("sqlite")
+    more = (
+        {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}} if embedded else {"pool_pre_ping": True}
+    )
+    engine = create_engine(address, **more)
 
+    @event.listens_for(engine, "before_cursor_execute")
+    def before(connection: Connection, *_told: Any) -> None:
+        prepared.finish(connection)
+
+    if embedded:
+        _set_up(engine)
+    return engine
+
+
+def _set_up(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: Any) -> None:
+    def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS}000"):
             connection.execute(f"PRAGMA {pragma}")
@@ -171,8 +183,6 @@ def open_engine(address: str) -> Engine:
             connection.connection.driver_connection.execute(words)  # type: ignore[union-attr]
         except sqlite3.Error as error:
             raise exc.DBAPIError.instance(words, None, error, sqlite3.Error) from error
-
-    return engine
 
 
 def writing(engine: Engine) -> Engine:

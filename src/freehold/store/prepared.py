@@ -44,10 +44,11 @@ class Prepared:
 
     def run(self, tx: Connection, values: Mapping[str, Any]) -> int:
         """Do it with `values`, and return how many rows it touched."""
+        finish(tx)
         return self._run(tx, values, lambda cursor: int(cursor.rowcount))
 
     def first(self, tx: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """Return the first row it finds, as the driver gives it, or None."""
+        """Return the first row it finds, as the driver gives it, or None; it sees nothing of what is done later."""
         found: Sequence[Any] | None = self._run(tx, values, lambda cursor: cursor.fetchone())
         return found
 
@@ -55,7 +56,8 @@ class Prepared:
         """
         Do it with `values` at the end of the transaction, together with all that is done later by the same statement.
 
-        Nothing of it is seen before. What is added goes before what changes something.
+        Whatever else is done in the transaction by a statement of SQLAlchemy's, or by `run`, sees it done. What is
+        added goes before what changes something.
         """
         waiting: list[tuple[Prepared, Any]] = tx.info.setdefault(LATER, [])
         waiting.append((self, self._given(self._as_spelt(tx), values)))
