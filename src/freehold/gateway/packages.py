@@ -20,6 +20,7 @@ DIRECT: Final = {
     "typing-extensions": "override, on Python 3.11",
     "uvicorn": "serves the sockets",
     "uvloop": "the event loop",
+    "yarl": "addresses, as aiohttp takes them",
 }
 """What our own code in this process imports."""
 
@@ -44,7 +45,6 @@ BROUGHT: Final = {
     "setuptools": "loaded by the environment it is installed in, unused here",
     "watchfiles": "uvicorn: loaded with it, unused here",
     "websockets": "uvicorn: loaded where it is installed, unused here",
-    "yarl": "aiohttp: addresses",
 }
 """What those bring along."""
 
