@@ -11,7 +11,9 @@ from freehold.cli.showing import show, table
 
 app = typer.Typer()
 
-PeriodOption = Annotated[Literal["day", "month"], typer.Option(help="When it begins anew, in UTC; not for --run.")]
+PeriodOption = Annotated[
+    Literal["day", "month"] | None, typer.Option(help="When it begins anew, in UTC: month unless said; not for --run.")
+]
 AgentOption = Annotated[str | None, typer.Option(help="Only of this agent, by name or id.")]
 KeyOption = Annotated[str | None, typer.Option(help="Only of this model key, by id.")]
 LevelOption = Annotated[str | None, typer.Option(help="Only of this level, such as coordinator.")]
@@ -23,7 +25,7 @@ UnattendedOption = Annotated[bool, typer.Option("--unattended", help="Of all run
 def set_budget(
     tenant: TenantOption,
     usd: Annotated[str, typer.Option(help="How much, in dollars.")],
-    period: PeriodOption = "month",
+    period: PeriodOption = None,
     agent: AgentOption = None,
     key: KeyOption = None,
     level: LevelOption = None,
@@ -48,7 +50,7 @@ def list_budgets(tenant: TenantOption, as_json: JsonOption = False) -> None:
 @app.command("delete")
 def delete_budget(
     tenant: TenantOption,
-    period: PeriodOption = "month",
+    period: PeriodOption = None,
     agent: AgentOption = None,
     key: KeyOption = None,
     level: LevelOption = None,
@@ -62,14 +64,19 @@ def delete_budget(
     show({"id": named, "deleted": True}, as_json=as_json, line="{id} is deleted")
 
 
-def _named(period: str, *, agent: str | None, key: str | None, level: str | None, run: bool, unattended: bool) -> str:
+def _named(
+    stated: str | None, *, agent: str | None, key: str | None, level: str | None, run: bool, unattended: bool
+) -> str:
     """Return what the API calls the limit that was meant."""
     whose = {"agent": agent, "key": key, "level": level}
     subjects = [(scope, subject) for scope, subject in whose.items() if subject]
     if len(subjects) + run + unattended > 1:
         raise typer.BadParameter("Say one of --agent, --key, --level, --run and --unattended, or none for the tenant.")
+    if run and stated:
+        raise typer.BadParameter("A run's limit has no period: leave --period out.")
     if run:
         return "run.ever"
+    period = stated or "month"
     if unattended:
         return f"unattended.{period}"
     return f"{subjects[0][0]}.{period}.{subjects[0][1]}" if subjects else f"tenant.{period}"

@@ -28,6 +28,7 @@ def create_model_key(
     show(made, as_json=as_json, line="{key}")
     if not as_json:
         note(f"This is {made['id']}. Keep the key: it is not shown again.")
+        note("Programs show it at the gateway's address, with /v1 behind it; `freehold doctor` says where that is.")
 
 
 @app.command("list")
