@@ -13,11 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.core.errors import Invalid
-from freehold.gateway.calls.addresses import not_supported
+from freehold.gateway.calls.apart import Json, decoded, objects, unsaid, wrong
 from freehold.gateway.formats import Api, Asked
 
-Json = dict[str, Any]
 _LEFT_OUT: Final = frozenset({"top_k", "metadata", "service_tier", "thinking", "context_management", "inference_geo"})
 _HERE: Final = frozenset({"model", "messages", "system", "tool_choice", "output_config"})
 _SAME: Final = MappingProxyType(
@@ -28,19 +26,19 @@ _CHOICES: Final = MappingProxyType({"auto": "auto", "any": "required", "none": "
 
 def chat(asked: Asked) -> Asked:
     """Return the chat completion that a request for a message means."""
-    told = _decoded(asked.body)
+    told = decoded(asked.body)
     body: Json = {"model": asked.model, "messages": _system(told.get("system"))}
-    for message in _objects(told.get("messages"), "messages"):
+    for message in objects(told.get("messages"), "messages"):
         body["messages"] += _message(message)
     for name, value in told.items():
         if name in _SAME:
             body[_SAME[name]] = value
         elif name == "tools":
-            body["tools"] = [_tool(tool) for tool in _objects(value, "tools")]
+            body["tools"] = [_tool(tool) for tool in objects(value, "tools")]
         elif name == "stream":
             body |= {"stream": value, "stream_options": {"include_usage": True}} if value else {}
         elif name not in _HERE | _LEFT_OUT and value is not None:
-            raise _unsaid(name)
+            raise unsaid(name)
     body |= _choice(told.get("tool_choice")) | _format(told.get("output_config"))
     headers = {name: value for name, value in asked.headers.items() if not name.startswith("anthropic-")}
     return replace(
@@ -56,7 +54,7 @@ def chat(asked: Asked) -> Asked:
 def _system(told: Any) -> list[Json]:
     if not told:
         return []
-    text = told if isinstance(told, str) else "\n\n".join(_text(block) for block in _objects(told, "system"))
+    text = told if isinstance(told, str) else "\n\n".join(_text(block) for block in objects(told, "system"))
     return [{"role": "system", "content": text}]
 
 
@@ -64,10 +62,10 @@ def _message(message: Json) -> list[Json]:
     """Return the messages that one of Anthropic's means: results of tools are messages of their own, and come first."""
     role, content = str(message.get("role")), message.get("content")
     if role not in {"user", "assistant", "system"}:
-        raise _wrong("messages")
+        raise wrong("messages")
     if isinstance(content, str):
         return [{"role": role, "content": content}]
-    blocks = [block for block in _objects(content, "messages") if str(block.get("type")) not in _THOUGHTS]
+    blocks = [block for block in objects(content, "messages") if str(block.get("type")) not in _THOUGHTS]
     if role == "assistant":
         return _assistant(blocks)
     results: list[Json] = []
@@ -103,7 +101,7 @@ def _result(block: Json) -> tuple[str, list[Json]]:
     content = block.get("content") or ""
     if isinstance(content, str):
         return content, []
-    parts = [_part(one) for one in _objects(content, "messages")]
+    parts = [_part(one) for one in objects(content, "messages")]
     words = [part["text"] for part in parts if part["type"] == "text"]
     return "\n".join(words), [part for part in parts if part["type"] != "text"]
 
@@ -111,7 +109,7 @@ def _result(block: Json) -> tuple[str, list[Json]]:
 def _part(block: Json) -> Json:
     read = _PARTS.get(str(block.get("type")))
     if read is None:
-        raise _unsaid(f"messages.content.{block.get('type')}")
+        raise unsaid(f"messages.content.{block.get('type')}")
     return read(block)
 
 
@@ -124,7 +122,7 @@ def _document(block: Json) -> Json:
     if isinstance(source, dict) and source.get("type") == "text":
         return {"type": "text", "text": str(source.get("data", ""))}
     if not isinstance(source, dict) or source.get("type") != "base64":
-        raise _unsaid("messages.content.document")
+        raise unsaid("messages.content.document")
     name = str(block.get("title") or "document.pdf")
     return {"type": "file", "file": {"filename": name, "file_data": _url(source, "messages.content.document")}}
 
@@ -136,7 +134,7 @@ def _url(source: Any, name: str) -> str:
         case {"type": "url", "url": str(url)}:
             return url
         case _:
-            raise _unsaid(name)
+            raise unsaid(name)
 
 
 _PARTS: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
@@ -153,7 +151,7 @@ def _plain(parts: list[Json]) -> str | list[Json]:
 
 def _tool(tool: Json) -> Json:
     if tool.get("type", "custom") != "custom":
-        raise _unsaid(f"tools.{tool.get('type')}")
+        raise unsaid(f"tools.{tool.get('type')}")
     function = {"name": tool.get("name"), "parameters": tool.get("input_schema") or {"type": "object"}}
     function |= {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
     return {"type": "function", "function": function}
@@ -168,7 +166,7 @@ def _choice(told: Any) -> Json:
         case {"type": str(kind)} if kind in _CHOICES:
             choice = _CHOICES[kind]
         case _:
-            raise _wrong("tool_choice")
+            raise wrong("tool_choice")
     alone = told.get("disable_parallel_tool_use")
     return {"tool_choice": choice} | ({"parallel_tool_calls": False} if alone else {})
 
@@ -181,35 +179,11 @@ def _format(told: Any) -> Json:
         case None | {"effort": _}:
             return {}
         case _:
-            raise _unsaid("output_config")
+            raise unsaid("output_config")
 
 
 def _text(block: Json) -> str:
     text = block.get("text")
     if block.get("type") != "text" or not isinstance(text, str):
-        raise _unsaid(f"messages.content.{block.get('type')}")
+        raise unsaid(f"messages.content.{block.get('type')}")
     return text
-
-
-def _objects(value: Any, name: str) -> list[Json]:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise _wrong(name)
-    return value
-
-
-def _decoded(body: bytes) -> Json:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong("the body") from error
-    if not isinstance(told, dict):
-        raise _wrong("the body")
-    return told
-
-
-def _unsaid(name: str) -> Invalid:
-    return not_supported(f"{name} cannot be said to this model's provider.", name=name)
-
-
-def _wrong(name: str) -> Invalid:
-    return Invalid(f"{name} is not as it must be.", code="bad_request", remedy="See the API of Messages.")

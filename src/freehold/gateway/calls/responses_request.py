@@ -14,11 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.core.errors import Invalid
-from freehold.gateway.calls.addresses import not_supported
+from freehold.gateway.calls.apart import Json, decoded, objects, unsaid, wrong
 from freehold.gateway.formats import Api, Asked
 
-Json = dict[str, Any]
 _LEFT_OUT: Final = frozenset(
     {"store", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"}
     | {"include", "truncation", "stream_options", "max_tool_calls", "background", "context_management"}
@@ -36,7 +34,7 @@ _SAME: Final = MappingProxyType(
 
 def chat(asked: Asked) -> Asked:
     """Return the chat completion that a request for a response means."""
-    told = _decoded(asked.body)
+    told = decoded(asked.body)
     instructions = told.get("instructions")
     body: Json = {"model": asked.model, "messages": []}
     if instructions:
@@ -48,11 +46,11 @@ def chat(asked: Asked) -> Asked:
         if name in _SAME:
             body[_SAME[name]] = value
         elif name == "tools":
-            body |= {"tools": [_tool(tool) for tool in _objects(value, "tools")]} if value else {}
+            body |= {"tools": [_tool(tool) for tool in objects(value, "tools")]} if value else {}
         elif name == "stream":
             body |= {"stream": value, "stream_options": {"include_usage": True}} if value else {}
         elif name not in _LEFT_OUT or (name == "background" and value):
-            raise _unsaid(name)
+            raise unsaid(name)
     body |= _choice(told.get("tool_choice")) | _format(told.get("text")) | _reasoning(told.get("reasoning"))
     return replace(
         asked,
@@ -67,13 +65,13 @@ def _input(told: Any) -> list[Json]:
     if isinstance(told, str):
         return [{"role": "user", "content": told}]
     messages: list[Json] = []
-    for item in _objects(told, "input"):
+    for item in objects(told, "input"):
         kind = item.get("type") or "message"
         read = _ITEMS.get(str(kind))
         if kind == "reasoning":
             continue
         if read is None:
-            raise _unsaid(f"input.{kind}")
+            raise unsaid(f"input.{kind}")
         message = read(item)
         if "tool_calls" in message and messages and messages[-1]["role"] == "assistant":
             # A call belongs to the message of the model that it was made in.
@@ -86,11 +84,11 @@ def _input(told: Any) -> list[Json]:
 def _message(item: Json) -> Json:
     role, content = str(item.get("role")), item.get("content")
     if role not in {"user", "assistant", "system", "developer"}:
-        raise _wrong("input.role")
+        raise wrong("input.role")
     role = "system" if role == "developer" else role
     if isinstance(content, str):
         return {"role": role, "content": content}
-    return {"role": role, "content": _plain([_part(part) for part in _objects(content, "input.content")])}
+    return {"role": role, "content": _plain([_part(part) for part in objects(content, "input.content")])}
 
 
 def _call(item: Json) -> Json:
@@ -102,9 +100,9 @@ def _call(item: Json) -> Json:
 def _output(item: Json) -> Json:
     output = item.get("output")
     if not isinstance(output, str):
-        output = _plain([_part(part) for part in _objects(output, "input.output")])
+        output = _plain([_part(part) for part in objects(output, "input.output")])
     if not isinstance(output, str):
-        raise _unsaid("input.output")
+        raise unsaid("input.output")
     return {"role": "tool", "tool_call_id": _words(item.get("call_id"), "input.call_id"), "content": output}
 
 
@@ -126,7 +124,7 @@ def _part(part: Json) -> Json:
         case {"type": "input_file", "file_data": str(data)}:
             return {"type": "file", "file": {"filename": str(part.get("filename") or "file"), "file_data": data}}
         case _:
-            raise _unsaid(f"input.content.{part.get('type')}")
+            raise unsaid(f"input.content.{part.get('type')}")
 
 
 def _plain(parts: list[Json]) -> str | list[Json]:
@@ -138,7 +136,7 @@ def _plain(parts: list[Json]) -> str | list[Json]:
 
 def _tool(tool: Json) -> Json:
     if tool.get("type") != "function":
-        raise _unsaid(f"tools.{tool.get('type')}")
+        raise unsaid(f"tools.{tool.get('type')}")
     function = {"name": tool.get("name"), "parameters": tool.get("parameters") or {"type": "object"}}
     function |= {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
     return {"type": "function", "function": function}
@@ -153,7 +151,7 @@ def _choice(told: Any) -> Json:
         case {"type": "function", "name": str(name)}:
             return {"tool_choice": {"type": "function", "function": {"name": name}}}
         case _:
-            raise _unsaid("tool_choice")
+            raise unsaid("tool_choice")
 
 
 def _format(told: Any) -> Json:
@@ -167,7 +165,7 @@ def _format(told: Any) -> Json:
             named |= {name: stated[name] for name in ("description", "strict") if stated.get(name) is not None}
             return {"response_format": {"type": "json_schema", "json_schema": named}}
         case _:
-            raise _unsaid("text.format")
+            raise unsaid("text.format")
 
 
 def _reasoning(told: Any) -> Json:
@@ -177,29 +175,5 @@ def _reasoning(told: Any) -> Json:
 
 def _words(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise _wrong(name)
+        raise wrong(name)
     return value
-
-
-def _objects(value: Any, name: str) -> list[Json]:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise _wrong(name)
-    return value
-
-
-def _decoded(body: bytes) -> Json:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong("the body") from error
-    if not isinstance(told, dict):
-        raise _wrong("the body")
-    return told
-
-
-def _unsaid(name: str) -> Invalid:
-    return not_supported(f"{name} cannot be said to this model's provider.", name=name)
-
-
-def _wrong(name: str) -> Invalid:
-    return Invalid(f"{name} is not as it must be.", code="bad_request", remedy="See the API of Responses.")

@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.core.errors import Invalid
-from freehold.gateway.calls.addresses import not_supported
+from freehold.gateway.calls.apart import Json, decoded, objects, unsaid, wrong
 from freehold.gateway.formats import Asked
 
-Json = dict[str, Any]
 USUAL_LIMIT: Final = 4_096
 """Tokens of an answer whose caller set no limit; the format insists on one."""
 _BUDGETS: Final = MappingProxyType({"minimal": 1_024, "low": 1_024, "medium": 4_096, "high": 16_384})
@@ -37,11 +35,11 @@ _IDLE: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
 
 def messages(asked: Asked, *, model: str, limit: int | None) -> bytes:
     """Return the body of the request for a message that a chat completion means."""
-    told = _decoded(asked.body)
+    told = decoded(asked.body)
     system, turns = _turns(told.get("messages"))
     most = limit or told.get("max_completion_tokens") or told.get("max_tokens") or USUAL_LIMIT
     if type(most) is not int:
-        raise _wrong("max_tokens")
+        raise wrong("max_tokens")
     body: Json = {"model": model, "max_tokens": most, "messages": turns} | _wishes(told)
     if system:
         body["system"] = system
@@ -59,10 +57,10 @@ def _wishes(told: Json) -> Json:
     for name, value in told.items():
         if name in {"temperature", "top_p"} and value is not None:
             if not isinstance(value, int | float):
-                raise _wrong(name)
+                raise wrong(name)
             made[name] = min(value, 1.0)  # more than that is not known there
         elif name not in _HERE | _LEFT_OUT and value is not None and value not in _IDLE.get(name, ()):
-            raise _unsaid(name)
+            raise unsaid(name)
     if told.get("stop"):
         made["stop_sequences"] = [told["stop"]] if isinstance(told["stop"], str) else told["stop"]
     return made
@@ -72,7 +70,7 @@ def _turns(told: Any) -> tuple[str, list[Json]]:
     """Return what the system says, and the turns of the others; turns of the same side are one."""
     system: list[str] = []
     turns: list[Json] = []
-    for message in _objects(told, "messages"):
+    for message in objects(told, "messages"):
         role = str(message.get("role"))
         if role in {"system", "developer"}:
             system.append(_words(message.get("content")))
@@ -91,16 +89,16 @@ def _heard(message: Json) -> list[Json]:
         text = _words(content)
         return [{"type": "tool_result", "tool_use_id": str(message.get("tool_call_id")), "content": text}]
     if message.get("role") != "user":
-        raise _unsaid("messages.role")
+        raise unsaid("messages.role")
     if isinstance(content, str):
         return _text(content)
-    return [block for part in _objects(content, "messages.content") for block in _part(part)]
+    return [block for part in objects(content, "messages.content") for block in _part(part)]
 
 
 def _said(message: Json) -> list[Json]:
     blocks = _text(_words(message.get("content")) if message.get("content") else "")
-    for call in _objects(message.get("tool_calls") or [], "messages.tool_calls"):
-        (function,) = _objects([call.get("function") or {}], "messages.tool_calls.function")
+    for call in objects(message.get("tool_calls") or [], "messages.tool_calls"):
+        (function,) = objects([call.get("function") or {}], "messages.tool_calls.function")
         blocks.append(
             {
                 "type": "tool_use",
@@ -121,7 +119,7 @@ def _part(part: Json) -> list[Json]:
         case {"type": "file", "file": {"file_data": str(data)}}:
             return [{"type": "document", "source": _source(data)}]
         case _:
-            raise _unsaid(f"messages.content.{part.get('type')}")
+            raise unsaid(f"messages.content.{part.get('type')}")
 
 
 def _source(url: str) -> Json:
@@ -149,7 +147,7 @@ def _tools(told: Json) -> Json:
     tools = told.get("tools")
     if not tools:
         return made
-    made["tools"] = [_tool(tool) for tool in _objects(tools, "tools")]
+    made["tools"] = [_tool(tool) for tool in objects(tools, "tools")]
     match told.get("tool_choice"):
         case None | "auto":
             choice: Json = {"type": "auto"}
@@ -160,7 +158,7 @@ def _tools(told: Json) -> Json:
         case {"type": "function", "function": {"name": str(name)}}:
             choice = {"type": "tool", "name": name}
         case _:
-            raise _unsaid("tool_choice")
+            raise unsaid("tool_choice")
     if told.get("parallel_tool_calls") is False and choice["type"] != "none":
         choice["disable_parallel_tool_use"] = True
     return made | ({"tool_choice": choice} if choice != {"type": "auto"} else {})
@@ -169,7 +167,7 @@ def _tools(told: Json) -> Json:
 def _tool(tool: Json) -> Json:
     function = tool.get("function")
     if tool.get("type") != "function" or not isinstance(function, dict):
-        raise _unsaid(f"tools.{tool.get('type')}")
+        raise unsaid(f"tools.{tool.get('type')}")
     made: Json = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
     return made | ({"description": function["description"]} if function.get("description") else {})
 
@@ -181,7 +179,7 @@ def _format(told: Any) -> Json:
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
             return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
         case _:
-            raise _unsaid("response_format")
+            raise unsaid("response_format")
 
 
 def _thinking(effort: Any, most: int) -> Json:
@@ -193,31 +191,7 @@ def _thinking(effort: Any, most: int) -> Json:
 def _words(content: Any) -> str:
     if isinstance(content, str):
         return content
-    parts = [_part(part) for part in _objects(content or [], "messages.content")]
+    parts = [_part(part) for part in objects(content or [], "messages.content")]
     if any(block["type"] != "text" for part in parts for block in part):
-        raise _unsaid("messages.content")
+        raise unsaid("messages.content")
     return "\n".join(block["text"] for part in parts for block in part)
-
-
-def _objects(value: Any, name: str) -> list[Json]:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise _wrong(name)
-    return value
-
-
-def _decoded(body: bytes) -> Json:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong("the body") from error
-    if not isinstance(told, dict):
-        raise _wrong("the body")
-    return told
-
-
-def _unsaid(name: str) -> Invalid:
-    return not_supported(f"{name} cannot be said to this model's provider.", name=name)
-
-
-def _wrong(name: str) -> Invalid:
-    return Invalid(f"{name} is not as it must be.", code="bad_request", remedy="See the API of chat completions.")

@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.core.errors import Invalid
-from freehold.gateway.calls.addresses import not_supported
+from freehold.gateway.calls.apart import Json, decoded, objects, unsaid
 from freehold.gateway.formats import Asked
 
-Json = dict[str, Any]
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """What stands for the signature of a thought that nobody kept; newer models insist on one with each call."""
 _UNSIGNED: Final = ("gemini-1", "gemini-2", "gemma")
@@ -46,13 +44,13 @@ _IDLE: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
 
 def content(asked: Asked, *, model: str, limit: int | None) -> bytes:
     """Return the body of the request for content that a chat completion means."""
-    told = _decoded(asked.body)
+    told = decoded(asked.body)
     config: Json = {}
     for name, value in told.items():
         if value is None or name in _HERE | _LEFT_OUT or value in _IDLE.get(name, ()):
             continue
         if name not in _SAME:
-            raise _unsaid(name)
+            raise unsaid(name)
         config[_SAME[name]] = value
     most = limit or told.get("max_completion_tokens") or told.get("max_tokens")
     config |= {"maxOutputTokens": most} if most else {}
@@ -67,7 +65,7 @@ def _turns(told: Any, *, signed: bool) -> Json:
     system: list[Json] = []
     turns: list[Json] = []
     names: dict[str, str] = {}
-    for message in _objects(told, "messages"):
+    for message in objects(told, "messages"):
         role = str(message.get("role"))
         parts = _parts(message.get("content"))
         if role in {"system", "developer"}:
@@ -75,12 +73,12 @@ def _turns(told: Any, *, signed: bool) -> Json:
             continue
         if role == "assistant":
             parts += [
-                _call(call, names, signed=signed) for call in _objects(message.get("tool_calls") or [], "messages")
+                _call(call, names, signed=signed) for call in objects(message.get("tool_calls") or [], "messages")
             ]
         elif role == "tool":
             parts = [_result(message, names)]
         elif role != "user":
-            raise _unsaid("messages.role")
+            raise unsaid("messages.role")
         side = "model" if role == "assistant" else "user"
         if turns and turns[-1]["role"] == side:
             turns[-1]["parts"] += parts
@@ -90,7 +88,7 @@ def _turns(told: Any, *, signed: bool) -> Json:
 
 
 def _call(call: Json, names: dict[str, str], *, signed: bool) -> Json:
-    (function,) = _objects([call.get("function") or {}], "messages.tool_calls.function")
+    (function,) = objects([call.get("function") or {}], "messages.tool_calls.function")
     names[str(call.get("id"))] = str(function.get("name"))
     part: Json = {"functionCall": {"name": function.get("name"), "args": _object(function.get("arguments"))}}
     match call.get("extra_content"):
@@ -104,7 +102,7 @@ def _result(message: Json, names: Mapping[str, str]) -> Json:
     """Return the result of a call, which goes by the call's name; what is no object is the member `result` of one."""
     name = names.get(str(message.get("tool_call_id")))
     if name is None:
-        raise _unsaid("messages.tool_call_id")
+        raise unsaid("messages.tool_call_id")
     words = "\n".join(part["text"] for part in _parts(message.get("content")) if "text" in part)
     return {"functionResponse": {"name": name, "response": _object(words)}}
 
@@ -122,7 +120,7 @@ def _parts(content: Any) -> list[Json]:
         return []
     if isinstance(content, str):
         return [{"text": content}]
-    return [_part(part) for part in _objects(content, "messages.content")]
+    return [_part(part) for part in objects(content, "messages.content")]
 
 
 def _part(part: Json) -> Json:
@@ -136,13 +134,13 @@ def _part(part: Json) -> Json:
         case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(kind)}}:
             return {"inlineData": {"mimeType": f"audio/{kind}", "data": data}}
         case _:
-            raise _unsaid(f"messages.content.{part.get('type')}")
+            raise unsaid(f"messages.content.{part.get('type')}")
 
 
 def _inline(url: str, name: str) -> Json:
     head, comma, data = url.partition(",")
     if not head.startswith("data:") or not comma:
-        raise _unsaid(name)  # what lies elsewhere would have to be fetched first
+        raise unsaid(name)  # what lies elsewhere would have to be fetched first
     return {"inlineData": {"mimeType": head[5:].removesuffix(";base64"), "data": data}}
 
 
@@ -150,7 +148,7 @@ def _tools(told: Json) -> Json:
     tools = told.get("tools")
     if not tools:
         return {}
-    declared = [_tool(tool) for tool in _objects(tools, "tools")]
+    declared = [_tool(tool) for tool in objects(tools, "tools")]
     made: Json = {"tools": [{"functionDeclarations": declared}]}
     match told.get("tool_choice"):
         case None | "auto":
@@ -160,14 +158,14 @@ def _tools(told: Json) -> Json:
         case {"type": "function", "function": {"name": str(name)}}:
             choice = {"mode": "ANY", "allowedFunctionNames": [name]}
         case _:
-            raise _unsaid("tool_choice")
+            raise unsaid("tool_choice")
     return made | {"toolConfig": {"functionCallingConfig": choice}}
 
 
 def _tool(tool: Json) -> Json:
     function = tool.get("function")
     if tool.get("type") != "function" or not isinstance(function, dict):
-        raise _unsaid(f"tools.{tool.get('type')}")
+        raise unsaid(f"tools.{tool.get('type')}")
     made: Json = {"name": function.get("name")}
     made |= {"description": function["description"]} if function.get("description") else {}
     return made | ({"parametersJsonSchema": function["parameters"]} if function.get("parameters") else {})
@@ -182,33 +180,9 @@ def _format(told: Any) -> Json:
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}
         case _:
-            raise _unsaid("response_format")
+            raise unsaid("response_format")
 
 
 def _thinking(effort: Any) -> Json:
     budget = _BUDGETS.get(str(effort))
     return {} if budget is None else {"thinkingConfig": {"thinkingBudget": budget}}
-
-
-def _objects(value: Any, name: str) -> list[Json]:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise _wrong(name)
-    return value
-
-
-def _decoded(body: bytes) -> Json:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong("the body") from error
-    if not isinstance(told, dict):
-        raise _wrong("the body")
-    return told
-
-
-def _unsaid(name: str) -> Invalid:
-    return not_supported(f"{name} cannot be said to this model's provider.", name=name)
-
-
-def _wrong(name: str) -> Invalid:
-    return Invalid(f"{name} is not as it must be.", code="bad_request", remedy="See the API of chat completions.")
