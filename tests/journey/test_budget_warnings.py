@@ -88,7 +88,11 @@ async def test_an_operator_who_owns_the_tenant_is_told_once(web: Web, acme: Tena
     ("language", "subject", "words"),
     [
         ("en", "acme: 80 % of its budget is spent", ["8.00 of 10.00 US dollars", "this month", "Work goes on"]),
-        ("de-AT", "acme: 80 % verbraucht (das Budget)", ["8,00 von 10,00 US-Dollar", "Monat", "Die Arbeit geht weiter"]),
+        (
+            "de-AT",
+            "acme: 80 % verbraucht (das Budget)",
+            ["8,00 von 10,00 US-Dollar", "Monat", "Die Arbeit geht weiter"],
+        ),
     ],
 )
 async def test_each_reads_it_in_their_own_language(
