@@ -89,7 +89,7 @@ class Counting(RuleBasedStateMachine):
         made = offer(wanted, self.charge, room=room, free=counters.free(limited), last=last)
         if made in (WAIT, REFUSED):
             return None
-        assert room is None or made.nano <= room
+        assert not made.nano or room is None or made.nano <= room  # what costs nothing is never refused
         assert made.clamped or made.output == output
         counters.hold(tallies, made.nano)
         self.open.append((tallies, made.nano))
