@@ -40,7 +40,7 @@ up: bubblewrap runtime ## Start the platform on the data folder
 quick: check bubblewrap ## For every commit, under 3 minutes: check, and the suites that start no platform
 	$(PYTEST) -q -m "not long" tests/unit tests/rules tests/property tests/contract
 
-test: bubblewrap chromium identity clients dev ## Under 5 minutes: every suite without its long tests
+test: bubblewrap chromium identity clients dev ## Some minutes (5 is the goal): every suite without its long tests
 	$(PYTEST) -q -m "not long" tests
 
 test-all: bubblewrap chromium identity clients dev ## Under 45 minutes: every test there is
