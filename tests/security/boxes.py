@@ -12,8 +12,9 @@ from sqlalchemy import insert
 
 from freehold.app.gateway_store import open_store
 from freehold.core.errors import FreeholdError
+from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.boxes import Boxes
-from freehold.gateway.calls.speaking import App, Receive, Scope, Send, refusing
+from freehold.gateway.calls.speaking import refusing
 from freehold.gateway.formats import Caller
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import Exhausted, Invalid
+from freehold.gateway.asgi import Receive, Scope, Send
 from freehold.gateway.calls.boxes import OLD_SECONDS, Boxes
 from freehold.gateway.calls.room import Room
-from freehold.gateway.calls.speaking import Receive, Scope, Send
 from freehold.gateway.keeping import Keep
 from freehold.testing.clock import FakeClock
 from tests.security.boxes import (

@@ -15,15 +15,14 @@ import msgspec
 from freehold.audit.asking import NOBODY, asking, from_headers
 from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable, to_problem
 from freehold.failpoints import reach
+from freehold.gateway import asgi
+from freehold.gateway.asgi import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
 PREFIX: Final = "/v1/"
 MAX_BODY: Final = 32 << 20
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 Say = Callable[[str], None]
 Answer = Callable[[bytes, Say | None], Awaitable[Any]]
 """Takes the body of a request, and where text goes that comes before the answer."""
@@ -69,14 +68,14 @@ class Edge:
         answer = self._routes.get(name)
         if answer is None or scope["method"] != "POST":
             raise NotFound("There is no such thing on this socket.")
-        body = await _body(receive)
+        body = await asgi.body_of(receive, most=MAX_BODY)
         if name in self._streams and _wants_stream(body):
             await _stream(send, lambda say: answer(body, say))
             return
         told = await answer(body, None)
         if name in self._effects:
             reach("gateway", "acknowledged")
-        await _send(send, 200, encoded(told))
+        await asgi.answer(send, 200, [(b"content-type", b"application/json")], encoded(told))
 
 
 def route(kind: type[Any], do: Callable[[Any], Awaitable[Any]]) -> Answer:
@@ -151,38 +150,10 @@ def _named(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-async def _body(receive: Receive) -> bytes:
-    chunks, size, more = [], 0, True
-    while more:
-        event = await receive()
-        if event["type"] != "http.request":
-            raise Invalid("The request broke off.")
-        chunks.append(event.get("body", b""))
-        size += len(chunks[-1])
-        more = event.get("more_body", False)
-        if size > MAX_BODY:
-            raise Invalid(
-                "The request is too large.", code="too_large", status=413, remedy=f"Send at most {MAX_BODY} bytes."
-            )
-    return b"".join(chunks)
-
-
 async def _refuse(send: Send, error: FreeholdError) -> None:
-    headers = [(b"retry-after", f"{error.after:g}".encode())] if isinstance(error, Unavailable) else []
-    await _send(send, error.status, encoded(to_problem(error)), kind=b"application/problem+json", headers=headers)
-
-
-async def _send(
-    send: Send,
-    status: int,
-    body: bytes,
-    *,
-    kind: bytes = b"application/json",
-    headers: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    lines = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *(headers or [])]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": body})
+    headers = [(b"content-type", b"application/problem+json")]
+    headers += [(b"retry-after", f"{error.after:g}".encode())] if isinstance(error, Unavailable) else []
+    await asgi.answer(send, error.status, headers, encoded(to_problem(error)))
 
 
 class _Streaming(msgspec.Struct):

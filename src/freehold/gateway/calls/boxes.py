@@ -21,9 +21,10 @@ from typing_extensions import override
 from uvicorn.server import ServerState
 
 from freehold.core.errors import Conflict, Invalid
+from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls import speaking
 from freehold.gateway.calls.room import Room
-from freehold.gateway.calls.speaking import App, Receive, Scope, Send, Serve, Speaker, refusing
+from freehold.gateway.calls.speaking import Serve, Speaker, refusing
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
 from freehold.store.patience import Patient

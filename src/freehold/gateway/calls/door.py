@@ -8,18 +8,20 @@ for all the same.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final, final
 
 import msgspec
 
 from freehold.core.errors import FreeholdError, Invalid, NotFound, Unavailable
 from freehold.core.money import Level
+from freehold.gateway import asgi
+from freehold.gateway.asgi import Receive, Scope, Send
 from freehold.gateway.asked import longest
 from freehold.gateway.calls import bodies, naming
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.passage import Passage
-from freehold.gateway.calls.refusing import refusal
+from freehold.gateway.calls.refusing import refuse
 from freehold.gateway.calls.telling import Record
 from freehold.gateway.formats import Api, Asked, Caller
 
@@ -42,10 +44,6 @@ APIS: Final = {
 }
 MODELS: Final = "/v1/models"
 _PASSED_ON: Final = frozenset({b"anthropic-version", b"anthropic-beta", b"openai-beta", b"accept"})
-
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class _Options(msgspec.Struct):
@@ -85,25 +83,24 @@ class Door:
         path = str(scope["path"])
         api = APIS.get(path, Api.MESSAGES if _is_anthropic(scope) else Api.CHAT)
         try:
-            caller = self._caller
             if path == MODELS or path.startswith(MODELS + "/"):
-                await self._list(caller, path, api, send)
+                await self._list(path, api, send)
                 return
-            passage, record = await self._called(caller, path, scope, receive)
+            passage, record = await self._called(path, scope, receive)
         except FreeholdError as error:
-            await _refuse(send, api, error)
+            await refuse(send, api, error)
         except Exception:
             log.exception("A model call broke.")
-            await _refuse(send, api, FreeholdError("The gateway broke on this.", remedy="See its log."))
+            await refuse(send, api, FreeholdError("The gateway broke on this.", remedy="See its log."))
         else:
             await self._pass_on(passage, record, receive, send)
 
-    async def _called(self, caller: Caller, path: str, scope: Scope, receive: Receive) -> tuple[Passage, Record]:
+    async def _called(self, path: str, scope: Scope, receive: Receive) -> tuple[Passage, Record]:
         if path not in APIS or scope["method"] != "POST":
             raise NotFound("There is no such thing here.", remedy="See the paths under /v1 in the documentation.")
-        asked = _asked(APIS[path], scope, await _body(receive))
-        record = Record(self._engine.keep, caller.whom, asked)
-        return await self._engine.call(caller, asked, record), record
+        asked = _asked(APIS[path], scope, await asgi.body_of(receive, most=MAX_BODY))
+        record = Record(self._engine.keep, self._caller.whom, asked)
+        return await self._engine.call(self._caller, asked, record), record
 
     async def _pass_on(self, passage: Passage, record: Record, receive: Receive, send: Send) -> None:
         head, pieces = _headers(passage), passage.pieces()
@@ -118,10 +115,10 @@ class Door:
             await passage.leave()  # what never began does not end by itself
             self._engine.finish(passage, record)
         # Settled already: how long a caller takes to read it is its own affair.
-        await _send(send, passage.status, head, body)
+        await asgi.answer(send, passage.status, head, body)
 
-    async def _list(self, caller: Caller, path: str, api: Api, send: Send) -> None:
-        names = await naming.names(self._engine.keep, caller)
+    async def _list(self, path: str, api: Api, send: Send) -> None:
+        names = await naming.names(self._engine.keep, self._caller)
         one = path.removeprefix(MODELS).removeprefix("/")
         if one:
             if one not in names:
@@ -134,7 +131,7 @@ class Door:
                 "first_id": names[0] if names else None,
                 "last_id": names[-1] if names else None,
             }
-        await _send(send, 200, [(b"content-type", b"application/json")], msgspec.json.encode(told))
+        await asgi.answer(send, 200, [(b"content-type", b"application/json")], msgspec.json.encode(told))
 
 
 def _asked(api: Api, scope: Scope, body: bytes) -> Asked:
@@ -234,33 +231,3 @@ def _model(name: str, api: Api) -> dict[str, Any]:
 
 def _is_anthropic(scope: Scope) -> bool:
     return any(name == b"anthropic-version" for name, _ in scope["headers"])
-
-
-async def _body(receive: Receive) -> bytes:
-    event = await receive()
-    if event["type"] == "http.request" and not event.get("more_body", False):
-        return bytes(event.get("body", b""))
-    chunks, size = [], 0
-    while True:
-        if event["type"] != "http.request":
-            raise Invalid("The request broke off.")
-        chunks.append(event.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise Invalid(
-                "The request is too large.", code="too_large", status=413, remedy=f"At most {MAX_BODY} bytes."
-            )
-        if not event.get("more_body", False):
-            return b"".join(chunks)
-        event = await receive()
-
-
-async def _refuse(send: Send, api: Api, error: FreeholdError) -> None:
-    status, headers, body = refusal(api, error)
-    await _send(send, status, headers, body)
-
-
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    headers = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

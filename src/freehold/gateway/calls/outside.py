@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, final
 
 from freehold.core.errors import Denied, FreeholdError
+from freehold.gateway.asgi import Receive, Scope, Send
 from freehold.gateway.calls.room import Room
-from freehold.gateway.calls.speaking import Receive, Scope, Send, Serve, refusing
+from freehold.gateway.calls.speaking import Serve, refusing
 from freehold.gateway.formats import Caller
 
 log = logging.getLogger(__name__)

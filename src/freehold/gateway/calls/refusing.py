@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from freehold.core.errors import Exhausted, FreeholdError, Unavailable
+from freehold.gateway.asgi import Send, answer
 from freehold.gateway.formats import Api
 
 ANTHROPIC: Final = frozenset({Api.MESSAGES, Api.COUNT_TOKENS})
@@ -75,3 +76,9 @@ def status_of(error: FreeholdError) -> int:
     if error.code == _REJECTED and isinstance(told := error.facts.get(STATUS), int) and 400 <= told < 500:  # noqa: PLR2004
         return told
     return _OURS_FOR_CLIENTS.get(error.status, error.status)
+
+
+async def refuse(send: Send, api: Api, error: FreeholdError) -> None:
+    """Answer with `error`."""
+    status, headers, body = refusal(api, error)
+    await answer(send, status, headers, body)

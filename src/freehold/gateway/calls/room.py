@@ -3,7 +3,7 @@
 from typing import Any, final
 
 from freehold.core.errors import Exhausted
-from freehold.gateway.calls.speaking import App, Receive, Scope, Send
+from freehold.gateway.asgi import App, Receive, Scope, Send
 
 AFTER = 1.0
 

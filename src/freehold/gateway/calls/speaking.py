@@ -5,9 +5,9 @@ What a version may never changes and is read once. Whether the run is still its 
 that writes a call down, where it is also seen whether its tenant may have effects.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, select
@@ -16,7 +16,8 @@ from freehold.core.effects import MODELS, SANDBOX, Verdict
 from freehold.core.errors import Conflict, Denied, FreeholdError
 from freehold.core.money import Level
 from freehold.gateway import versions
-from freehold.gateway.calls.refusing import refusal
+from freehold.gateway.asgi import App, Receive, Scope, Send
+from freehold.gateway.calls.refusing import refuse
 from freehold.gateway.formats import Api, Caller, Whom
 from freehold.gateway.grants import judge
 from freehold.gateway.requests import BoxRequest
@@ -26,10 +27,6 @@ _EPOCH: Final = select(epochs.c.epoch).where(
     epochs.c.tenant == bindparam("of_tenant"), epochs.c.run == bindparam("of_run")
 )
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Serve = Callable[[Caller], App]
 """Returns what answers a caller."""
 
@@ -62,10 +59,7 @@ def refusing(error: FreeholdError) -> App:
 
     async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
         api = Api.MESSAGES if str(scope["path"]).startswith("/v1/messages") else Api.CHAT
-        status, headers, body = refusal(api, error)
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await refuse(send, api, error)
 
     return answer
 
