@@ -1,7 +1,7 @@
 """Answers of providers, and what readings make of them."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from freehold.gateway.calls.sse import Events
@@ -22,7 +22,7 @@ def answer(content_type: str = "application/json", status: int = 200) -> Answer:
     return Answer(status=status, headers={"content-type": content_type}, chunks=nothing())
 
 
-async def nothing() -> AsyncIterator[bytes]:
+async def nothing() -> AsyncGenerator[bytes, None]:
     """Give no body."""
     return
     yield b""

@@ -29,8 +29,8 @@ class Kit:
     worker: WorkerGateway
     data: Path
 
-    async def publish(self, model: str = "rehearsal", tools: dict[str, str] | None = None, **other: str) -> None:
-        named = {"tenant": TENANT, "agent": AGENT, "version": VERSION} | other
+    async def publish(self, model: str = "rehearsal", tools: dict[str, str] | None = None, **other: Any) -> None:
+        named: dict[str, Any] = {"tenant": TENANT, "agent": AGENT, "version": VERSION, **other}
         await self.web.publish(**named, model=model, tools=tools or {}, by="tester")
 
     async def actions(self) -> list[str]:

@@ -3,11 +3,15 @@
 import atexit
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from sqlalchemy import insert
+
 from freehold.app.database import FILE
 from freehold.app.gateway_store import MIGRATIONS as OF_THE_GATEWAY
+from freehold.gateway.tables import destinations
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate
 
@@ -29,9 +33,26 @@ def shelve(data: Path) -> None:
 
 
 def shelve_gateways(data: Path) -> None:
-    """Lay the empty store of the gateway into `data`, where there is none."""
+    """Lay the store of the gateway into `data`, where there is none: empty but for the way to servers of the tests."""
     (data / "gateway").mkdir(mode=0o700, parents=True, exist_ok=True)
-    _lay(pattern(OF_THE_GATEWAY), data / "gateway/gateway.db", 0o600)
+    _lay(_open_to_this_machine(), data / "gateway/gateway.db", 0o600)
+
+
+@cache
+def _open_to_this_machine() -> Path:
+    store = pattern(OF_THE_GATEWAY)
+    database = Database(sqlite_address(store))
+    with database.write() as tx:
+        row = {
+            "tenant": "",
+            "host": "127.0.0.1",
+            "port": 0,
+            "set_by": "tests",
+            "set_at": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+        tx.execute(insert(destinations).values(name="here", **row))
+    database.close()
+    return store
 
 
 def _lay(store: Path, place: Path, mode: int) -> None:

@@ -11,13 +11,15 @@ from freehold.drivers.model.anthropic.format import Anthropic
 from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
-from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.calls.upstream import provider_trouble
 from freehold.gateway.formats import ModelDriver
+from freehold.gateway.outward.client import Client
 from freehold.gateway.ports import Credential
 from freehold.testing.clock import FakeClock
 from freehold.testing.contract.model import BODY, REFUSALS, ModelContract, Scene
 from freehold.testing.upstream.acts import Act
 from freehold.testing.upstream.server import serving
+from tests.dialling import client
 
 SECRET = "sk-canary-0123456789"
 ACTS = {
@@ -40,23 +42,23 @@ class TestRehearsal(ModelContract):
 
 @asynccontextmanager
 async def provided(
-    make: Callable[[Upstream, Preset], ModelDriver], kind: str, path: str, name: str
+    make: Callable[[Client, Preset], ModelDriver], kind: str, path: str, name: str
 ) -> AsyncIterator[Scene | None]:
     """Give a scene with a provider on loopback; in `away` it has just left."""
-    upstream = Upstream()
+    sender = client(provider_trouble)
     try:
         async with serving() as scripted:
             scripted.standing = ACTS.get(name, scripted.standing)
             config: dict[str, Any] = {"base_url": scripted.url + path}
             scene = Scene(
-                driver=make(upstream, presets()[kind]), model="m-1", config=config, credential=Credential(SECRET)
+                driver=make(sender, presets()[kind]), model="m-1", config=config, credential=Credential(SECRET)
             )
             if name != "away":
                 yield scene
         if name == "away":
             yield scene
     finally:
-        await upstream.close()
+        await sender.close()
 
 
 class TestOpenAi(ModelContract):

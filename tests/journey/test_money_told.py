@@ -39,7 +39,7 @@ class Stage:
         """Call `model` as a run of the agent."""
         self._calls += 1
         version = f"ver_{model}"
-        named = {"tenant": self.tenant.id, "agent": self.agent, "version": version}
+        named: dict[str, Any] = {"tenant": self.tenant.id, "agent": self.agent, "version": version}
         await self.kit.web.publish(**named, model=model, tools={}, by="tester")
         key = f"{run}/1/{self._calls}/0"
         return await self.kit.worker.chat(work(**named, run=run), key=key, model=model, body=said("hello"))

@@ -15,15 +15,15 @@ from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.gateway.calls import counting
 from freehold.gateway.calls.inward import inward
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Api, Asked, ModelDriver, Reading, Units
 from tests.answers import KEY, answer
+from tests.dialling import client
 
 DRIVERS: dict[str, ModelDriver] = {
-    "openai": OpenAi(Upstream(), presets()["openai"]),
-    "deepseek": OpenAi(Upstream(), presets()["deepseek"]),
-    "anthropic": Anthropic(Upstream(), presets()["anthropic"]),
-    "gemini": Gemini(Upstream(), presets()["gemini"]),
+    "openai": OpenAi(client(), presets()["openai"]),
+    "deepseek": OpenAi(client(), presets()["deepseek"]),
+    "anthropic": Anthropic(client(), presets()["anthropic"]),
+    "gemini": Gemini(client(), presets()["gemini"]),
 }
 WAYS = [
     (name, api)

@@ -8,12 +8,12 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.anthropic.format import Anthropic
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Api, Asked, Reading, Sent, Units
 from tests.answers import KEY, answer, asked, data, named, pieces, through
+from tests.dialling import client
 
 SSE = "text/event-stream"
-DRIVER = Anthropic(Upstream(), presets()["anthropic"])
+DRIVER = Anthropic(client(), presets()["anthropic"])
 SHELL = {"type": "function", "function": {"name": "shell", "description": "Runs", "parameters": {"type": "object"}}}
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
 

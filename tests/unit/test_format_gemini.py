@@ -11,12 +11,12 @@ from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.gemini.asking import NO_SIGNATURE
 from freehold.drivers.model.gemini.format import Gemini
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Api, Asked, Reading, Sent, Units
 from tests.answers import KEY, answer, asked, data, pieces, stream, through
+from tests.dialling import client
 
 SSE = "text/event-stream"
-DRIVER = Gemini(Upstream(), presets()["gemini"])
+DRIVER = Gemini(client(), presets()["gemini"])
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 SCHEMA = {"type": "object"}
 SHELL = {"type": "function", "function": {"name": "shell", "description": "Runs", "parameters": SCHEMA}}

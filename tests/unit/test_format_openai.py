@@ -8,15 +8,15 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import Invalid
 from freehold.drivers.model.openai.format import OpenAi
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Api, Asked, Sent
 from tests.answers import KEY, asked
+from tests.dialling import client
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "quick/gpt-5"}
 
 
 def driver(kind: str = "openai") -> OpenAi:
-    return OpenAi(Upstream(), presets()[kind])
+    return OpenAi(client(), presets()[kind])
 
 
 def request(asked: Asked, kind: str = "openai", limit: int | None = None, **config: Any) -> Sent:

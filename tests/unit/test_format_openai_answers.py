@@ -8,9 +8,9 @@ import pytest
 from freehold.catalog.providers import presets
 from freehold.core.errors import FreeholdError, Unavailable
 from freehold.drivers.model.openai.format import OpenAi
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Api, Reading, Units
 from tests.answers import answer, asked, data, named, stream, through
+from tests.dialling import client
 
 SSE = "text/event-stream; charset=utf-8"
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "quick/gpt-5"}
@@ -20,7 +20,7 @@ USED = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4, "to
 
 
 def driver(kind: str = "openai") -> OpenAi:
-    return OpenAi(Upstream(), presets()[kind])
+    return OpenAi(client(), presets()[kind])
 
 
 def reading(

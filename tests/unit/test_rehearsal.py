@@ -12,7 +12,7 @@ from freehold.core.errors import Invalid, Unavailable
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
 from freehold.drivers.model.rehearsal.knobs import KNOBS, knobs
 from freehold.drivers.model.rehearsal.phrases import PHRASES, plan
-from freehold.gateway.asked import Api, Asked, Units
+from freehold.gateway.asked import Api, Asked, Behalf, Units
 from freehold.gateway.calls.collecting import Collected
 from freehold.gateway.calls.sse import Events
 from freehold.gateway.money.prices import REHEARSAL
@@ -39,7 +39,7 @@ async def sent(
     rehearsal = driver or RehearsalModel(FakeClock())
     asked = Asked(api=api, model=model, body=json.dumps(body).encode(), stream=bool(body.get("stream")))
     request = rehearsal.request(asked, model=model, config={}, credential=Credential())
-    answer = await rehearsal.send(request, lambda: None)
+    answer = await rehearsal.send(request, Behalf("ten_1"), lambda: None)
     came = b"".join([chunk async for chunk in answer.chunks])
     reading = rehearsal.reading(asked, answer)
     return answer.status, reading.feed(came) + reading.end() if answer.status == 200 else came

@@ -10,6 +10,7 @@ from freehold.core.errors import Denied, Invalid
 from freehold.drivers.connector.webhook import Webhook, message_id, signed, verifier
 from freehold.gateway.ports import Credential
 from freehold.testing.clock import FakeClock
+from tests.dialling import client
 
 SECRET = Credential("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 AT = datetime.fromtimestamp(1614265330, UTC)
@@ -81,7 +82,7 @@ def test_more_is_not(seconds: float) -> None:
 )  # fmt: skip
 def test_a_secret_that_protects_nothing_is_refused(value: str, code: str) -> None:
     with pytest.raises(Invalid) as caught:
-        Webhook(FakeClock()).check({"url": "https://a.example/hook"}, Credential(value))
+        Webhook(client(), FakeClock()).check({"url": "https://a.example/hook"}, Credential(value))
     assert caught.value.code == code
 
 
@@ -90,7 +91,7 @@ def test_a_secret_that_protects_nothing_is_refused(value: str, code: str) -> Non
 )  # fmt: skip
 def test_an_address_that_cannot_be_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        Webhook(FakeClock()).check(config, SECRET)
+        Webhook(client(), FakeClock()).check(config, SECRET)
 
 
 def test_every_attempt_has_the_same_message_id() -> None:

@@ -30,7 +30,7 @@ from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
 from freehold.drivers.connector.smtp import Smtp
-from freehold.drivers.connector.webhook import Webhook, verifier
+from freehold.drivers.connector.webhook import Webhook, verifier, webhook_trouble
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.gateway import mending
 from freehold.gateway.calls.boxes import Boxes
@@ -40,7 +40,7 @@ from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.outside import Outside
 from freehold.gateway.calls.routing import Ways
 from freehold.gateway.calls.trying import Trial
-from freehold.gateway.calls.upstream import Upstream
+from freehold.gateway.calls.upstream import provider_trouble
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
@@ -52,6 +52,9 @@ from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
 from freehold.gateway.money.prices import Prices
 from freehold.gateway.money_socket import Money
+from freehold.gateway.outward.client import Client
+from freehold.gateway.outward.destinations import Destinations
+from freehold.gateway.outward.guard import Guard
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.switch_socket import Switches
@@ -101,13 +104,14 @@ def sandbox_users(settings: Settings) -> int | None:
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
     keep = open_store(settings, clock)
-    upstream, webhook = Upstream(), Webhook(clock)
+    guard = Guard(Destinations(keep).allowed)
+    providers, receivers = Client(guard, told=provider_trouble), Client(guard, told=webhook_trouble)
     drivers = Drivers(
-        models=model_drivers(upstream, clock),
+        models=model_drivers(providers, clock),
         connectors=MappingProxyType(
             {
                 "smtp": Smtp(settings.smtp_url, settings.mail_from, clock, prints=settings.on_loopback),
-                "webhook": webhook,
+                "webhook": Webhook(receivers, clock),
             }
         ),
     )
@@ -154,8 +158,8 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         await flights.drain()
         await engine.drain()
         await books.drain()
-        await upstream.close()
-        await webhook.close()
+        for client in (providers, receivers):
+            await client.close()
         if provider is not None:
             await provider.close()
         keep.close()

@@ -10,19 +10,17 @@ from freehold.drivers.model.anthropic.format import Anthropic
 from freehold.drivers.model.gemini.format import Gemini
 from freehold.drivers.model.openai.format import OpenAi
 from freehold.drivers.model.rehearsal.driver import RehearsalModel
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import ModelDriver
+from freehold.gateway.outward.client import Client
 
-_FORMATS: Final[Mapping[str, Callable[[Upstream, Preset], ModelDriver]]] = MappingProxyType(
+_FORMATS: Final[Mapping[str, Callable[[Client, Preset], ModelDriver]]] = MappingProxyType(
     {"openai": OpenAi, "anthropic": Anthropic, "gemini": Gemini}
 )
 
 
-def model_drivers(upstream: Upstream, clock: Clock) -> Mapping[str, ModelDriver]:
+def model_drivers(client: Client, clock: Clock) -> Mapping[str, ModelDriver]:
     """Return a driver for every provider that ships, by the kind of its connections, and the model that is built in."""
     drivers = {
-        name: _FORMATS[preset.format](upstream, preset)
-        for name, preset in presets().items()
-        if preset.format in _FORMATS
+        name: _FORMATS[preset.format](client, preset) for name, preset in presets().items() if preset.format in _FORMATS
     }
     return MappingProxyType(drivers | {RehearsalModel.kind: RehearsalModel(clock)})

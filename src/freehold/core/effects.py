@@ -21,6 +21,21 @@ class EffectState(StrEnum):
     EXPIRED = "expired"
 
 
+class EffectKind(StrEnum):
+    """What an effect does to the world; who approves one sees it, and rules go by it."""
+
+    READ = "read"
+    OWN_WRITE = "own_write"
+    """Changes what is the tenant's own, and can be undone."""
+    MESSAGE = "message"
+    """Tells somebody outside something."""
+    SPEND = "spend"
+    CREDENTIAL = "credential"
+    """Makes, shows or uses up what opens something."""
+    PERMISSION = "permission"
+    DESTROY = "destroy"
+
+
 EFFECT_TRANSITIONS = MappingProxyType(
     {
         EffectState.PROPOSED: frozenset({EffectState.OPEN, EffectState.ASKED, EffectState.REFUSED}),
@@ -35,6 +50,10 @@ SANDBOX = "sandbox"
 """The connection whose effects the worker carries out itself, in the run's sandbox."""
 MODELS = "models"
 """The tool by which programs in an agent's sandbox may call models; to the model itself it is not offered."""
+WEB = "web"
+"""The built-in connection that reads public pages."""
+SEARCH = "search"
+"""The name of the connection that the tool `web_search` asks."""
 BUDGET = "budget"
 """The connection by which a run asks to go on past a limit; a person always decides about that."""
 EXTEND = "extend"

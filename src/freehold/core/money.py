@@ -94,6 +94,12 @@ class UsageKind(StrEnum):
     SANDBOX = "sandbox"
     MAIL = "mail"
     WEBHOOK = "webhook"
+    HTTP = "http"
+    MCP = "mcp"
+    WEB = "web"
+    SEARCH = "search"
+    EGRESS = "egress"
+    """What programs in sandboxes sent and got, by a connection or to a host; one row per session."""
 
 
 class UsageState(StrEnum):

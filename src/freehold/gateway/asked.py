@@ -9,6 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+@dataclass(frozen=True, slots=True)
+class Behalf:
+    """On whose behalf another machine is connected to."""
+
+    tenant: str
+    operators: bool = False
+    """Whether who runs the platform wrote down where it leads."""
+
+
 def longest(*stated: int | None) -> int | None:
     """
     Return the limit that an answer may be held to, of all that a request states; none where it states none that holds.

@@ -6,8 +6,9 @@ error that the gateway raised; a gateway that is away is `Unavailable` with code
 request may be made again: every effect has its key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, final
 
 from freehold.core.ceremonies import Claims
@@ -137,12 +138,33 @@ class WebGateway(MoneyLine, VaultLine):
         """Delete a connection."""
         await self.ask("connections/delete", {"tenant": tenant, "name": name, "by": by})
 
+    async def allow_destination(self, tenant: str | None, *, name: str, place: str, by: str) -> dict[str, Any]:
+        """Open a place in a private network (`HOST:PORT`, `HOST:*`) to a tenant, or to all; return it as it is listed."""
+        return dict(await self.ask("destinations/allow", {"tenant": tenant, "name": name, "place": place, "by": by}))
+
+    async def list_destinations(self, tenant: str | None) -> list[dict[str, Any]]:
+        """Return what is open to the tenant alone, or to all: name, host, port (0: every one), set_by, set_at."""
+        return list(await self.ask("destinations/list", {"tenant": tenant}))
+
+    async def remove_destination(self, tenant: str | None, name: str, *, by: str) -> None:
+        """Close a destination again."""
+        await self.ask("destinations/remove", {"tenant": tenant, "name": name, "by": by})
+
     async def publish(
-        self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
+        self,
+        *,
+        tenant: str,
+        agent: str,
+        version: str,
+        model: str,
+        tools: dict[str, str],
+        by: str,
+        pins: Mapping[str, str] = MappingProxyType({}),
+        egress: Sequence[str] = (),
     ) -> None:
-        """Grant an immutable version its model and tools; the same again changes nothing."""
+        """Grant an immutable version its model, tools with their hashes, and hosts; the same again changes nothing."""
         grants = {"tenant": tenant, "agent": agent, "version": version, "model": model, "tools": tools, "by": by}
-        await self.ask("publish", grants)
+        await self.ask("publish", grants | {"pins": dict(pins), "egress": list(egress)})
 
     async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
         """Decide about an effect that was asked about, naming the bytes that were shown."""

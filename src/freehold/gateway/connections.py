@@ -12,6 +12,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.effects import BUDGET, SANDBOX
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway import secrets
+from freehold.gateway.asked import Behalf
 from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ports import ConnectorDriver, Credential
@@ -62,6 +63,10 @@ class Connected:
     secret: str | None
     owner: str
     """Whose it is and whose secret it uses; empty for the platform."""
+
+    def behalf(self, tenant: str) -> Behalf:
+        """Return on whose behalf `tenant` goes by it: what is the platform's, an operator wrote down."""
+        return Behalf(tenant, operators=self.owner == PLATFORM)
 
 
 def create(

@@ -15,22 +15,25 @@ from typing import Any, Final, final
 from sqlalchemy import Connection as Tx
 
 from freehold.audit.canonical import canonical, digest
-from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectKind, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind, UsageState
+from freehold.core.tools import Tool
 from freehold.failpoints import reach
-from freehold.gateway import connections, extending, ledger, secrets, switches, versions
+from freehold.gateway import connections, extending, ledger, switches, tools, versions
 from freehold.gateway.asked import Whom
 from freehold.gateway.connections import MAIL, Connected, Drivers
+from freehold.gateway.credentials import opened_for
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.grants import judge
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.gateway.money import meter
-from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
+from freehold.gateway.ports import ConnectorCall, ConnectorDriver, NotSent, Reached
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
 from freehold.gateway.tables import Decision
+from freehold.gateway.tools import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,11 @@ NOT_GRANTED: Final = {
     "code": "not_granted",
     "message": "This version was not granted that.",
     "remedy": "Grant the tool in a new version of the agent.",
+}
+CHANGED: Final = {
+    "code": "tool_changed",
+    "message": "This tool is not what this version was granted any more.",
+    "remedy": "Look at it with `freehold connection tools`, and make a new version of the agent.",
 }
 EXPIRED: Final = {"code": "expired", "message": "Nobody answered in time.", "remedy": "Ask again in a new step."}
 NOT_WRITTEN: Final = {
@@ -53,8 +61,14 @@ class _Way:
     """How to carry an effect out."""
 
     driver: ConnectorDriver
+    tool: Tool
     connected: Connected
-    credential: Credential
+    to: Reached
+
+    @property
+    def again(self) -> bool:
+        """Whether an attempt that broke off may be repeated: the counterpart knows the key, or nothing is changed."""
+        return self.driver.idempotent(self.connected.config) or self.tool.kind is EffectKind.READ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,16 +166,15 @@ class Effects:
         reach("gateway", "intent")
         call = ConnectorCall(
             key=effect.key,
-            operation=effect.operation,
+            tool=opened.way.tool,
             arguments=effect.arguments,
-            config=opened.way.connected.config,
-            credential=opened.way.credential,
+            to=opened.way.to,
             sent=lambda: reach("gateway", "sent"),
         )
         try:
             result = await opened.way.driver.perform(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is written down
-            return await self._broke(intent, opened, error, idempotent=opened.way.driver.idempotent)
+            return await self._broke(intent, opened, error, again=opened.way.again)
         reach("gateway", "answered")
         outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result)
         outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
@@ -204,6 +217,8 @@ class Effects:
             result = extending.carried_out(tx, self._keep, intent, by=standing.decided_by if standing else "")
             return _Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
         way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
+        if governed and way is not None and not self._pinned(tx, intent, way.tool):
+            return self._end(tx, intent, EffectState.REFUSED, CHANGED, first=standing is None)
         approver = standing.decided_by if standing and standing.decision is Decision.APPROVED else ""
         ledger.write(
             tx,
@@ -213,7 +228,8 @@ class Effects:
             first=standing is None,
             verdict=verdict if governed else None,
             approver=approver,
-            again=_again(way),
+            again=way is not None and way.again,
+            more={"kind": way.tool.kind} if way else None,
         )
         outcome = Outcome(state=EffectState.OPEN, hash=intent.hash)
         if way is None:
@@ -222,31 +238,44 @@ class Effects:
         usage = meter.open(tx, self._keep, _opening(intent, kind, self._keep.now()))
         return _Opened(outcome=outcome, way=way, usage=usage)
 
+    def _pinned(self, tx: Tx, intent: Intent, tool: Tool) -> bool:
+        """Return whether the tool is still what the version was granted."""
+        grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
+        pin = grants.pins.get(f"{intent.connection}.{intent.operation}")
+        return pin == hash_of(tool) if pin is not None else not tool.how
+
     def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> _Way:
         connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
         driver = self._drivers.connectors.get(connected.kind) if connected else None
-        if connected is None or driver is None or intent.operation not in driver.operations:
+        tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
+        if connected is None or driver is None or tool is None:
             raise connections.missing(intent.connection)
         if not governed and intent.tenant and not driver.replies:
             raise Denied("Nothing is delivered through this connection.", code="not_granted")
-        credential = secrets.opened(tx, self._keep, tenant=connected.owner, name=connected.secret)
-        return _Way(driver=driver, connected=connected, credential=credential)
+        to = Reached(
+            owner=connected.owner,
+            name=connected.name,
+            config=connected.config,
+            credential=opened_for(tx, self._keep, connected),
+            behalf=connected.behalf(intent.tenant),
+        )
+        return _Way(driver=driver, tool=tool, connected=connected, to=to)
 
     def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> _Opened:
         verdict = Verdict.DENY if state is EffectState.REFUSED else None
         ledger.write(tx, self._keep, intent, state=state, first=first, verdict=verdict, outcome={"error": error})
         return _Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
 
-    async def _broke(self, intent: Intent, opened: _Opened, error: Exception, *, idempotent: bool) -> Outcome:
+    async def _broke(self, intent: Intent, opened: _Opened, error: Exception, *, again: bool) -> Outcome:
         if not isinstance(error, FreeholdError):
             log.error("A connector broke.", exc_info=error)
         told = _error(error)
-        sure = isinstance(error, Invalid | Denied | NotSent) and not (idempotent and isinstance(error, NotSent))
+        sure = isinstance(error, Invalid | Denied | NotSent) and not (again and isinstance(error, NotSent))
         state = EffectState.FAILED if sure else EffectState.UNKNOWN
         outcome = Outcome(state=state, hash=intent.hash, error=told)
         metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
         outcome = await self._written(intent, opened, outcome, metered)
-        if idempotent and isinstance(error, Unavailable):
+        if again and isinstance(error, Unavailable):
             raise error
         return outcome
 
@@ -277,10 +306,6 @@ class Effects:
 def _opening(intent: Intent, kind: UsageKind, at: datetime) -> meter.Opening:
     whom = Whom(tenant=intent.tenant, agent=intent.agent, version=intent.version, run=intent.run)
     return meter.Opening(whom=whom, kind=kind, key=intent.key, provider=intent.connection, opened_at=at)
-
-
-def _again(way: _Way | None) -> bool:
-    return way is not None and way.driver.idempotent
 
 
 def _told(standing: Standing | None, intent: Intent) -> Outcome:

@@ -6,14 +6,15 @@ state between calls and knows no money. What a caller sent is passed on byte for
 the caller's own format; a driver that must translate says so by `adapted`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection as Tx
 
 from freehold.core.errors import Denied
-from freehold.gateway.asked import Api, Asked, Units, Whom
+from freehold.gateway.asked import Api, Asked, Behalf, Units, Whom
+from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.ports import Credential
 
 __all__ = ["Answer", "Api", "Asked", "Caller", "Inward", "ModelDriver", "Reading", "Sent", "Units", "Whom"]
@@ -37,29 +38,6 @@ class Caller:
                 code="model_not_granted",
                 remedy=f"Use one of: {', '.join(sorted(self.models)) or 'none is granted'}.",
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """A request as it goes to a provider, spelt out."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    stream: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """A provider's answer from its head on; the body comes as it is read."""
-
-    status: int
-    headers: Mapping[str, str]
-    """In lower case."""
-    chunks: AsyncIterator[bytes]
-    address: str = ""
-    """Of the machine that answered; empty where there was no network."""
 
 
 class Reading(Protocol):
@@ -137,10 +115,11 @@ class ModelDriver(Protocol):
         """Return what reads this answer; `answer.status` is 200."""
         ...
 
-    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
+    async def send(self, sent: Sent, behalf: Behalf, on_sent: Callable[[], None]) -> Answer:
         """
         Send a request and return its answer once the head is there; `on_sent` is called when it has left.
 
-        Raises `NotSent` where the provider could not be reached, else another `Unavailable`.
+        Raises `Denied` (`address_refused`) where nobody may go for `behalf`, `NotSent` where the provider could not be
+        reached, else another `Unavailable`.
         """
         ...

@@ -20,6 +20,10 @@ class Grants:
     version: str
     model: str
     tools: Mapping[str, Verdict] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """The hash that each tool of a connection had when it was granted."""
+    egress: tuple[str, ...] = ()
+    """Hosts that programs may go to: `HOST`, `*.DOMAIN`, either with `:PORT`."""
 
 
 def target(tool: str) -> tuple[str, str]:

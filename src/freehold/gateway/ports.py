@@ -8,7 +8,7 @@ counterpart said no and did nothing).
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Protocol, Self, final
@@ -18,6 +18,8 @@ from typing_extensions import override
 
 from freehold.core.ceremonies import Claims
 from freehold.core.errors import Unavailable
+from freehold.core.tools import Tool
+from freehold.gateway.asked import Behalf
 
 SHORTEST: Final = 8
 """Bytes of a secret below which what it is packed into could be anybody's word."""
@@ -106,25 +108,35 @@ class ModelReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A connection as a driver sees it, with what opens it."""
+
+    owner: str
+    """Whose it is; empty for the platform. With the name, what a driver may know it by between two calls."""
+    name: str
+    config: Mapping[str, Any]
+    credential: Credential
+    behalf: Behalf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorCall:
     """One effect to carry out, complete."""
 
     key: str
     """The effect's key: the same for every attempt."""
-    operation: str
+    tool: Tool
+    """What is to be done; its name is the effect's operation."""
     arguments: Mapping[str, Any]
-    config: Mapping[str, Any]
-    credential: Credential
+    to: Reached
     sent: Callable[[], None]
+    """To be called when the request has left."""
 
 
 class ConnectorDriver(Protocol):
     """Carries out the effects of one kind of connection."""
 
     kind: str
-    operations: frozenset[str]
-    idempotent: bool
-    """Whether the counterpart does a thing once however often the same key asks for it."""
     replies: bool
     """Whether the platform itself may send through it, as a channel's answers do."""
 
@@ -132,8 +144,32 @@ class ConnectorDriver(Protocol):
         """Raise `Invalid` if a connection with this configuration could never work."""
         ...
 
+    def tools(self, config: Mapping[str, Any]) -> Sequence[Tool]:
+        """Return what every connection with this configuration can do, whatever it was told besides."""
+        ...
+
+    def idempotent(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the counterpart does a thing once however often the same key asks for it."""
+        ...
+
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:
-        """Carry the call out once and return what there is to tell about it."""
+        """
+        Carry the call out once and return what there is to tell about it.
+
+        Raises `Denied` with code `tool_changed` where the counterpart's tool is not the one that was granted any more.
+        """
+        ...
+
+
+class Discovering(ConnectorDriver, Protocol):
+    """A driver whose connections can do what a server or a document says."""
+
+    async def discover(self, to: Reached, document: Mapping[str, Any] | None) -> Sequence[Tool]:
+        """
+        Return what a connection can do, as its server tells it or `document` says.
+
+        Raises `Invalid` (`bad_document`) where that makes no sense, `Unavailable` where nobody tells.
+        """
         ...
 
 

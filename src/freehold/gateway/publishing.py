@@ -4,7 +4,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import SANDBOX
 from freehold.core.errors import Conflict, Invalid
-from freehold.gateway import connections, secrets
+from freehold.gateway import connections, secrets, tools
 from freehold.gateway.calls.routing import routes
 from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.grants import Grants, target
@@ -47,8 +47,7 @@ def _known(tx: Tx, drivers: Drivers, *, tenant: str, tool: str) -> None:
     if name == SANDBOX:
         return
     connected = connections.find(tx, drivers, tenant=tenant, name=name)
-    driver = drivers.connectors.get(connected.kind) if connected else None
-    if driver is None or operation not in driver.operations:
+    if connected is None or tools.find(tx, drivers, connected, operation) is None:
         raise Invalid(
             f"There is no tool {tool!r}.",
             code="unknown_tool",

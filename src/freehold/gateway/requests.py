@@ -106,6 +106,14 @@ class ConnectionRequest(TenantRequest, kw_only=True):
     secret: str | None = None
 
 
+class DestinationRequest(TenantRequest, kw_only=True):
+    """A place in a private network to open or close."""
+
+    name: str
+    by: str
+    place: str = ""
+
+
 class PublishRequest(msgspec.Struct, kw_only=True):
     """What an immutable version is granted."""
 
@@ -115,6 +123,8 @@ class PublishRequest(msgspec.Struct, kw_only=True):
     model: str
     tools: dict[str, str]
     by: str
+    pins: dict[str, str] = {}
+    egress: list[str] = []
 
 
 class DecideRequest(msgspec.Struct, kw_only=True):

@@ -12,12 +12,20 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from sqlalchemy.schema import SchemaItem, UniqueConstraint
 
 from freehold.audit.recording import audit_table
-from freehold.core.effects import EffectState
+from freehold.core.effects import EffectKind, EffectState
 from freehold.core.money import BudgetScope, Level, Period, UsageKind, UsageState
 from freehold.store.schema import DataClass, Retention, one_of, tenant_column
 from freehold.store.types import Coded, Json, Moment
 
 metadata: Final = MetaData()
+
+
+class TokenState(StrEnum):
+    """How somebody's consent to an account stands."""
+
+    CONNECTED = "connected"
+    EXPIRED = "expired"
+    """It ran out, or the provider takes it back: a person has to sign in again."""
 
 
 class Decision(StrEnum):
@@ -85,6 +93,63 @@ connections = _table(
     retention="tenant",
 )
 
+tools = _table(
+    "tools",  # what connections can do besides what their kind can: as a server or a document told it last
+    Column("connection", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("kind", Coded(EffectKind), nullable=False),
+    Column("kind_by", Text, nullable=False),  # who said so; empty: what told of the tool
+    Column("how", Json, nullable=False),  # the driver's own: how the tool is called
+    Column("hash", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    one_of("kind", EffectKind),
+    data_class="configuration",
+    retention="tenant",
+)
+
+destinations = _table(
+    "destinations",  # places in private networks that an operator opened
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),  # 0: every one
+    Column("set_by", Text, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    data_class="configuration",
+    retention="tenant",
+)
+
+tokens = _table(
+    "tokens",  # accounts that somebody signed in to; the tokens themselves lie in the vault
+    Column("connection", Text, primary_key=True),
+    Column("state", Coded(TokenState), nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("account", Text, nullable=False),  # as the provider calls it, where it says so
+    Column("expires_at", Moment),
+    Column("refreshable", Boolean, nullable=False),
+    Column("connected_by", Text, nullable=False),
+    Column("connected_at", Moment, nullable=False),
+    Column("refreshed_at", Moment),
+    Column("warned_at", Moment),
+    one_of("state", TokenState),
+    data_class="configuration",
+    retention="tenant",
+)
+
+sign_ins = _table(
+    "sign_ins",  # to accounts, under way
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # what the provider was told and must come back with
+    Column("started_by", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("outcome", Text, nullable=False),  # empty: open
+    data_class="operation",
+    retention="days:7",
+)
+
 switches = _table(
     "switches",
     Column("effects_paused_at", Moment),
@@ -102,6 +167,8 @@ versions = _table(
     Column("agent", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("tools", Json, nullable=False),
+    Column("pins", Json, nullable=False),  # the hash of each tool that a connection told of
+    Column("egress", Json, nullable=False),  # hosts that programs may go to
     Column("published_by", Text, nullable=False),
     Column("published_at", Moment, nullable=False),
     data_class="configuration",

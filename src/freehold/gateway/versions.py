@@ -36,7 +36,15 @@ def stored(tx: Tx, tenant: str, version: str) -> Grants | None:
     if row is None:
         return None
     tools = {tool: Verdict(verdict) for tool, verdict in row.tools.items()}
-    return Grants(tenant=tenant, agent=row.agent, version=version, model=row.model, tools=tools)
+    return Grants(
+        tenant=tenant,
+        agent=row.agent,
+        version=version,
+        model=row.model,
+        tools=tools,
+        pins=row.pins,
+        egress=tuple(row.egress),
+    )
 
 
 def write(tx: Tx, keep: Keep, grants: Grants, *, by: str) -> None:
@@ -49,6 +57,8 @@ def write(tx: Tx, keep: Keep, grants: Grants, *, by: str) -> None:
             agent=grants.agent,
             model=grants.model,
             tools=tools,
+            pins=dict(grants.pins),
+            egress=list(grants.egress),
             published_by=by,
             published_at=keep.now(),
         )

@@ -17,6 +17,7 @@ from freehold.gateway.grants import Grants
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money_socket import Money
+from freehold.gateway.outward import destinations
 from freehold.gateway.packages import loaded
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.ports import Credential
@@ -26,7 +27,15 @@ from freehold.gateway.seeking import SeekRequest, seek
 from freehold.gateway.switch_socket import Switches
 
 CHANGING: Final = frozenset(
-    {"secrets/set", "secrets/delete", "connections/create", "connections/delete", "tenants/erase"}
+    {
+        "secrets/set",
+        "secrets/delete",
+        "connections/create",
+        "connections/delete",
+        "destinations/allow",
+        "destinations/remove",
+        "tenants/erase",
+    }
 )
 """What changes how calls find their way: whatever was remembered about that is void afterwards."""
 VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
@@ -73,6 +82,14 @@ class _Web:
         await self._keep.write(lambda tx: connections.remove(tx, self._keep, **named))
         self._keep.changed()
 
+    async def allow_destination(self, request: asked.DestinationRequest) -> dict[str, Any]:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        return await self._keep.write(lambda tx: destinations.allow(tx, self._keep, place=request.place, **named))
+
+    async def remove_destination(self, request: asked.DestinationRequest) -> None:
+        named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        await self._keep.write(lambda tx: destinations.remove(tx, self._keep, **named))
+
     async def publish(self, request: asked.PublishRequest) -> None:
         grants = Grants(
             tenant=request.tenant,
@@ -80,6 +97,8 @@ class _Web:
             version=request.version,
             model=request.model,
             tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
+            pins=request.pins,
+            egress=tuple(request.egress),
         )
         await self._keep.write(
             lambda tx: publishing.publish(
@@ -134,6 +153,11 @@ def web_edge(
             asked.TenantRequest, _read(keep, lambda tx, it: connections.listed(tx, tenant=it.tenant))
         ),
         "connections/delete": route(asked.ConnectionRequest, web.delete_connection),
+        "destinations/allow": route(asked.DestinationRequest, web.allow_destination),
+        "destinations/list": route(
+            asked.TenantRequest, _read(keep, lambda tx, it: destinations.listed(tx, tenant=it.tenant))
+        ),
+        "destinations/remove": route(asked.DestinationRequest, web.remove_destination),
         "publish": route(asked.PublishRequest, web.publish),
         "decide": route(asked.DecideRequest, decide),
         "webhooks/verify": route(asked.WebhookRequest, verified),

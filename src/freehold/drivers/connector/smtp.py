@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
@@ -13,7 +13,9 @@ import aiosmtplib
 from typing_extensions import override
 
 from freehold.core.clock import Clock
+from freehold.core.effects import EffectKind
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.tools import Tool
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
 
 SECONDS: Final = 30.0
@@ -23,13 +25,27 @@ _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"\\()]{1,64}@[A-Za-z0-9.-]{1,253}")
 _TEMPORARY: Final = range(400, 500)
 
 
+SEND: Final = Tool(
+    name="send",
+    description="Send a mail.",
+    parameters={
+        "type": "object",
+        "properties": {
+            "to": {"type": "string", "description": "Address, or a list of them."},
+            "subject": {"type": "string"},
+            "text": {"type": "string"},
+        },
+        "required": ["to", "subject", "text"],
+    },
+    kind=EffectKind.MESSAGE,
+)
+
+
 @final
 class Smtp(ConnectorDriver):
     """Sends mail through one server, or prints it where there is none."""
 
     kind = "smtp"
-    operations = frozenset({"send"})
-    idempotent = False
     replies = False
 
     def __init__(self, url: str, sender: str, clock: Clock, *, prints: bool = True) -> None:
@@ -44,6 +60,14 @@ class Smtp(ConnectorDriver):
     @override
     def check(self, config: Mapping[str, Any], credential: Credential) -> None:
         raise Invalid("The mail connection is built in.", code="unknown_kind", remedy="Set FREEHOLD_SMTP_URL.")
+
+    @override
+    def tools(self, config: Mapping[str, Any]) -> Sequence[Tool]:
+        return (SEND,)
+
+    @override
+    def idempotent(self, config: Mapping[str, Any]) -> bool:
+        return False
 
     @override
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:

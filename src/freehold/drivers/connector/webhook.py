@@ -5,29 +5,41 @@ The effect's key gives the message id, so that a receiver that looks at `webhook
 often it is sent; that is what makes trying again safe.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final, final
 from urllib.parse import urlsplit
 
-import aiohttp
 from typing_extensions import override
 
 from freehold.audit.canonical import canonical
 from freehold.core.clock import Clock
+from freehold.core.effects import EffectKind
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.tools import Tool
+from freehold.gateway.outward.client import Client, Trouble
+from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
 
 SECONDS: Final = 20.0
-CONNECT_SECONDS: Final = 10.0
 TOLERANCE_SECONDS: Final = 300
 SHORTEST_KEY: Final = 16
 _PREFIX: Final = "whsec_"
 _LATER: Final = frozenset({408, 409, 423, 425, 429})
+
+
+SEND: Final = Tool(
+    name="send",
+    description="Post a signed message to the receiver of this webhook.",
+    parameters={"type": "object", "additionalProperties": True},
+    kind=EffectKind.MESSAGE,
+)
 
 
 @final
@@ -35,14 +47,11 @@ class Webhook(ConnectorDriver):
     """Posts signed webhooks; the receiver knows a repeat by its id."""
 
     kind = "webhook"
-    operations = frozenset({"send"})
-    idempotent = True
     replies = True
 
-    def __init__(self, clock: Clock, *, seconds: float = SECONDS) -> None:
-        """Sign by `clock`, and give up on a receiver after `seconds`."""
-        self._clock, self._seconds = clock, seconds
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, client: Client, clock: Clock, *, seconds: float = SECONDS) -> None:
+        """Sign by `clock`, send through `client`, and give up on a receiver after `seconds`."""
+        self._client, self._clock, self._seconds = client, clock, seconds
 
     @override
     def check(self, config: Mapping[str, Any], credential: Credential) -> None:
@@ -56,36 +65,33 @@ class Webhook(ConnectorDriver):
         signing_key(credential)
 
     @override
+    def tools(self, config: Mapping[str, Any]) -> Sequence[Tool]:
+        return (SEND,)
+
+    @override
+    def idempotent(self, config: Mapping[str, Any]) -> bool:
+        return True
+
+    @override
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:
         body = canonical(dict(call.arguments))
-        headers = signed(call.credential, id=message_id(call.key), at=self._clock.now(), body=body)
+        headers = signed(call.to.credential, id=message_id(call.key), at=self._clock.now(), body=body)
         headers["Content-Type"] = "application/json"
+        sent = Sent(method="POST", url=str(call.to.config["url"]), headers=headers, body=body)
         try:
-            async with self._opened().post(
-                str(call.config["url"]), data=body, headers=headers, allow_redirects=False, trace_request_ctx=call.sent
-            ) as response:
-                return _told(response.status)
-        except aiohttp.ClientConnectorError as error:
-            raise NotSent("The webhook's receiver cannot be reached.", code="webhook_unavailable") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable("The webhook's receiver did not answer.", code="webhook_unknown") from error
+            async with asyncio.timeout(self._seconds):
+                answer = await self._client.send(sent, call.to.behalf, call.sent)
+                async with aclosing(answer.chunks):
+                    return _told(answer.status)
+        except TimeoutError as error:
+            raise webhook_trouble(Trouble.SILENT) from error
 
-    async def close(self) -> None:
-        """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_chunk_sent.append(_sent)
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=CONNECT_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[trace],
-                trust_env=False,
-            )
-        return self._session
+def webhook_trouble(what: Trouble) -> Unavailable:
+    """Return what went wrong on the way to a receiver."""
+    if what in {Trouble.UNREACHABLE, Trouble.UNSPEAKABLE}:
+        return NotSent("The webhook's receiver cannot be reached.", code="webhook_unavailable")
+    return Unavailable("The webhook's receiver did not answer.", code="webhook_unknown")
 
 
 def verifier(now: Callable[[], datetime]) -> Callable[[Credential, dict[str, str], bytes], None]:
@@ -175,7 +181,3 @@ def _is_address(url: object) -> bool:
     except ValueError:
         return False
     return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
-
-
-async def _sent(_session: aiohttp.ClientSession, context: Any, _chunk: aiohttp.TraceRequestChunkSentParams) -> None:
-    context.trace_request_ctx()

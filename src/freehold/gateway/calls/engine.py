@@ -173,10 +173,10 @@ class Engine:
 
     async def _sent(self, way: Way, sent: Sent) -> Answer:
         try:
-            return await way.driver.send(sent, left)
+            return await way.driver.send(sent, way.behalf, left)
         except NotSent:
             await self._sleep(AGAIN_SECONDS)  # provably nothing happened, so once more changes nothing
-            return await way.driver.send(sent, left)
+            return await way.driver.send(sent, way.behalf, left)
 
     def _open(self, tx: Tx, one: Attempt, hold: Hold) -> str:
         whom, asked, way = one.whom, one.asked, one.way

@@ -17,6 +17,7 @@ from freehold.catalog.providers import presets
 from freehold.core.errors import Denied, FreeholdError, Invalid
 from freehold.core.money import Level
 from freehold.gateway import connections, secrets
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls import levels
 from freehold.gateway.calls.cooling import Place
 from freehold.gateway.connections import REHEARSAL, Connected, Drivers
@@ -55,6 +56,7 @@ class Way:
     """The alias that led here, if one did."""
     host: str
     place: Place
+    behalf: Behalf
 
     @property
     def name(self) -> str:
@@ -115,6 +117,7 @@ class Ways:
             level=model if model in set(Level) else "",
             host=urlsplit(preset.base_url_of(config)).netloc if preset else "",
             place=(connected.owner, connected.name, connected.secret or "", route.model),
+            behalf=connected.behalf(tenant),
         )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection as Tx
 
 from freehold.core.errors import FreeholdError, Invalid, Unavailable
 from freehold.gateway import connections, secrets
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls.refusal import MAX_ERROR, refusal
 from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.formats import Api, Asked
@@ -45,17 +46,17 @@ class Trial:
         began = time.monotonic()
         try:
             async with asyncio.timeout(SECONDS):
-                models = await self._asked(connected, credential)
+                models = await self._asked(connected, credential, connected.behalf(tenant or ""))
         except TimeoutError:
             return _failed(Unavailable("The provider did not answer.", code="provider_timeout"), began)
         except FreeholdError as error:
             return _failed(error, began)
         return {"ok": True, "latency_ms": _since(began), "models": models}
 
-    async def _asked(self, connected: Connected, credential: Credential) -> int:
+    async def _asked(self, connected: Connected, credential: Credential, behalf: Behalf) -> int:
         driver = self._drivers.models[connected.kind]
         sent = driver.request(_QUESTION, model="", config=connected.config, credential=credential)
-        answer = await driver.send(sent, lambda: None)
+        answer = await driver.send(sent, behalf, lambda: None)
         body = bytearray()
         async for chunk in answer.chunks:
             body += chunk

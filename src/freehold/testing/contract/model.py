@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,10 +10,13 @@ from typing import Any, Final
 import pytest
 
 from freehold.core.errors import Invalid, Unavailable
+from freehold.gateway.asked import Behalf
 from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
 from freehold.gateway.ports import Credential, NotSent
 
 USER: Final = "user"
+BEHALF: Final = Behalf("ten_1", operators=True)
+"""Whoever calls may go to this machine too: that is where a scripted provider is."""
 BODY: Mapping[str, Any] = {
     "messages": [{"role": USER, "content": "hello"}],
     "tools": [{"type": "function", "function": {"name": "shell", "parameters": {"type": "object"}}}],
@@ -132,21 +135,21 @@ class ModelContract(ABC):
         async with self.scene("talks") as scene:
             assert scene is not None
             left: list[bool] = []
-            await _read(await scene.driver.send(_sent(scene, stream=True), lambda: left.append(True)))
+            await _read(await scene.driver.send(_sent(scene, stream=True), BEHALF, lambda: left.append(True)))
         assert left == [True]
 
     @pytest.mark.parametrize("name", REFUSALS)
     async def test_a_refusal_is_handed_on_as_it_came(self, name: str) -> None:
         async with self.scene(name) as scene:
             assert scene is not None
-            answer = await scene.driver.send(_sent(scene, stream=True), lambda: None)
+            answer = await scene.driver.send(_sent(scene, stream=True), BEHALF, lambda: None)
             assert (answer.status, bool(await _read(answer))) == (REFUSALS[name], True)
 
     async def test_a_provider_that_is_away_was_sent_nothing(self) -> None:
         async with self.scene("away") as scene:
             if scene is not None:
                 with pytest.raises(NotSent):
-                    await scene.driver.send(_sent(scene, stream=False), lambda: None)
+                    await scene.driver.send(_sent(scene, stream=False), BEHALF, lambda: None)
 
     async def test_the_credential_stands_in_a_header_and_nowhere_else(self) -> None:
         async with self.scene("talks") as scene:
@@ -182,7 +185,7 @@ class ModelContract(ABC):
             assert scene is not None
             asked = Asked(api=Api.MODELS, model="", body=b"{}")
             sent = scene.driver.request(asked, model=scene.model, config=scene.config, credential=scene.credential)
-            answer = await scene.driver.send(sent, lambda: None)
+            answer = await scene.driver.send(sent, BEHALF, lambda: None)
             reading = scene.driver.reading(asked, answer)
             body = reading.feed(await _read(answer)) + reading.end()
         assert answer.status == 200
@@ -215,7 +218,7 @@ def _sent(scene: Scene, *, stream: bool, limit: int | None = None) -> Sent:
 
 async def _heard(scene: Scene, asked: Asked) -> Heard:
     sent = scene.driver.request(asked, model=scene.model, config=scene.config, credential=scene.credential)
-    answer = await scene.driver.send(sent, lambda: None)
+    answer = await scene.driver.send(sent, BEHALF, lambda: None)
     assert answer.status == 200
     heard = Heard(scene.driver.reading(asked, answer))
     async for chunk in answer.chunks:
@@ -233,6 +236,6 @@ def _head(content_type: str) -> Answer:
     return Answer(status=200, headers={"content-type": content_type}, chunks=_nothing())
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _nothing() -> AsyncGenerator[bytes, None]:
     return
     yield b""

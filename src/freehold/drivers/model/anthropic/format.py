@@ -12,9 +12,10 @@ from typing_extensions import override
 
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.anthropic import answers, asking
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls import addresses, bodies
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
+from freehold.gateway.outward.client import Client
 from freehold.gateway.ports import Credential
 
 VERSION: Final = "2023-06-01"
@@ -35,11 +36,11 @@ class Anthropic(ModelDriver):
 
     adapted: frozenset[Api] = frozenset({Api.CHAT})
 
-    def __init__(self, upstream: Upstream, preset: Preset) -> None:
-        """Send through `upstream` to the provider that `preset` describes."""
+    def __init__(self, client: Client, preset: Preset) -> None:
+        """Send through `client` to the provider that `preset` describes."""
         self.kind = preset.name
         self.native = frozenset(Api(api) for api in preset.apis)
-        self._upstream, self._preset = upstream, preset
+        self._client, self._preset = client, preset
 
     @override
     def check_config(self, config: Mapping[str, Any]) -> None:
@@ -70,8 +71,8 @@ class Anthropic(ModelDriver):
         return answers.reading(asked, answer)
 
     @override
-    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
-        return await self._upstream.send(sent, on_sent)
+    async def send(self, sent: Sent, behalf: Behalf, on_sent: Callable[[], None]) -> Answer:
+        return await self._client.send(sent, behalf, on_sent)
 
 
 def _body(asked: Asked, model: str, limit: int | None) -> bytes:

@@ -8,10 +8,11 @@ from typing_extensions import override
 
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.gemini import answers, asking, vectors
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls import addresses
 from freehold.gateway.calls.readings import Plain
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent, Units
+from freehold.gateway.outward.client import Client
 from freehold.gateway.ports import Credential
 
 
@@ -21,11 +22,11 @@ class Gemini(ModelDriver):
 
     adapted: frozenset[Api] = frozenset({Api.CHAT, Api.EMBEDDINGS})
 
-    def __init__(self, upstream: Upstream, preset: Preset) -> None:
-        """Send through `upstream` to the provider that `preset` describes."""
+    def __init__(self, client: Client, preset: Preset) -> None:
+        """Send through `client` to the provider that `preset` describes."""
         self.kind = preset.name
         self.native = frozenset(Api(api) for api in preset.apis)
-        self._upstream, self._preset = upstream, preset
+        self._client, self._preset = client, preset
 
     @override
     def check_config(self, config: Mapping[str, Any]) -> None:
@@ -68,5 +69,5 @@ class Gemini(ModelDriver):
                 return Plain(Units(requests=0))
 
     @override
-    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
-        return await self._upstream.send(sent, on_sent)
+    async def send(self, sent: Sent, behalf: Behalf, on_sent: Callable[[], None]) -> Answer:
+        return await self._client.send(sent, behalf, on_sent)

@@ -14,9 +14,10 @@ from typing_extensions import override
 
 from freehold.catalog.providers import Preset
 from freehold.drivers.model.openai import answers
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls import addresses, bodies
-from freehold.gateway.calls.upstream import Upstream
 from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
+from freehold.gateway.outward.client import Client
 from freehold.gateway.ports import Credential
 
 _PATHS: Final[Mapping[Api, str]] = MappingProxyType(
@@ -42,11 +43,11 @@ class OpenAi(ModelDriver):
 
     adapted: frozenset[Api] = frozenset()
 
-    def __init__(self, upstream: Upstream, preset: Preset) -> None:
-        """Send through `upstream` to the provider that `preset` describes."""
+    def __init__(self, client: Client, preset: Preset) -> None:
+        """Send through `client` to the provider that `preset` describes."""
         self.kind = preset.name
         self.native = frozenset(Api(api) for api in preset.apis)
-        self._upstream, self._preset = upstream, preset
+        self._client, self._preset = client, preset
 
     @override
     def check_config(self, config: Mapping[str, Any]) -> None:
@@ -76,8 +77,8 @@ class OpenAi(ModelDriver):
         return answers.reading(asked, answer)
 
     @override
-    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
-        return await self._upstream.send(sent, on_sent)
+    async def send(self, sent: Sent, behalf: Behalf, on_sent: Callable[[], None]) -> Answer:
+        return await self._client.send(sent, behalf, on_sent)
 
     def _url(self, api: Api, model: str, config: Mapping[str, Any]) -> str:
         base, path = self._preset.base_url_of(config), _PATHS[api]

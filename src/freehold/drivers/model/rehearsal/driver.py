@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
@@ -16,6 +16,7 @@ from freehold.drivers.model.rehearsal.knobs import NAME, Knobs, knobs
 from freehold.drivers.model.rehearsal.phrases import Wish, plan
 from freehold.drivers.model.rehearsal.spelling import Said, asked_only, event, failure, last_events, once, others, spelt
 from freehold.drivers.model.rehearsal.talk import answer, report, text_of
+from freehold.gateway.asked import Behalf
 from freehold.gateway.calls import chat_reading
 from freehold.gateway.calls.readings import Whole
 from freehold.gateway.formats import Answer, Api, Asked, ModelDriver, Reading, Sent
@@ -67,7 +68,7 @@ class RehearsalModel(ModelDriver):
         return Whole(chat_reading.whole_units, needs="data")
 
     @override
-    async def send(self, sent: Sent, on_sent: Callable[[], None]) -> Answer:
+    async def send(self, sent: Sent, behalf: Behalf, on_sent: Callable[[], None]) -> Answer:
         on_sent()
         turned = knobs(sent.headers["model"])
         if turned.fail and self._fails(sent.headers[RUN], turned):
@@ -94,7 +95,7 @@ class RehearsalModel(ModelDriver):
             self._failed.popitem(last=False)
         return not turned.times or failed < turned.times
 
-    async def _said(self, said: Said, turned: Knobs) -> AsyncIterator[bytes]:
+    async def _said(self, said: Said, turned: Knobs) -> AsyncGenerator[bytes, None]:
         size = max(1, -(-len(said.text) // turned.pieces))
         pieces = [said.text[at : at + size] for at in range(0, len(said.text), size)] or [""]
         for piece in pieces:

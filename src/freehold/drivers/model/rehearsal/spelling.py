@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ def failure(fail: str) -> Answer:
     return Answer(status=int(fail), headers=headers, chunks=once(json.dumps({"error": {"message": said}}).encode()))
 
 
-async def once(body: bytes) -> AsyncIterator[bytes]:
+async def once(body: bytes) -> AsyncGenerator[bytes, None]:
     """Give a body in one piece."""
     yield body
 

@@ -1,0 +1,129 @@
+"""
+The guard: a name is resolved once, every address is judged, and the caller connects to exactly one of those.
+
+Public addresses are open to everybody. Those of a private network, and this machine's own, are open where an operator
+said so: by naming a destination for a tenant or for all, or by having written the connection that leads there. What
+no network should route is open to nobody.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from freehold.core.errors import Denied
+from freehold.gateway.asked import Behalf
+from freehold.gateway.outward.destinations import ANY, Allowed
+from freehold.gateway.outward.hosts import Address, Host, Place
+from freehold.gateway.outward.ranges import Range, range_of
+from freehold.gateway.ports import NotSent
+
+REMEMBERED_SECONDS: Final = 30.0
+"""How long what a name meant is remembered; a name server that changes its mind changes nothing we judged."""
+REMEMBERED: Final = 4_096
+RESOLVE_SECONDS: Final = 10.0
+
+Lookup = Callable[[str], Awaitable[Sequence[str]]]
+"""Returns the addresses that a name has, as text; raises `OSError` where it has none."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Found:
+    addresses: tuple[tuple[Address, Range], ...]
+    until: float
+
+
+@final
+class Guard:
+    """Says which addresses may be connected to."""
+
+    def __init__(self, allowed: Allowed, *, lookup: Lookup | None = None) -> None:
+        """Let through to what is public or `allowed`; ask `lookup` what names mean (the system, unless stated)."""
+        self._allowed, self._lookup = allowed, lookup or _system
+        self._known: dict[str, _Found] = {}
+
+    async def addresses(self, place: Place, behalf: Behalf) -> tuple[Address, ...]:
+        """
+        Return the addresses of `place` that may be connected to, at least one.
+
+        Raises `Denied` (`address_refused`) where none may, and `NotSent` (`name_unknown`) where the name has none.
+        """
+        found = await self._resolved(place.host)
+        if all(kind is Range.PUBLIC for _, kind in found):
+            return tuple(address for address, _ in found)
+        private = await self._private(place, behalf)
+        open_to = {Range.PUBLIC, Range.PRIVATE} if private else {Range.PUBLIC}
+        allowed = tuple(address for address, kind in found if kind in open_to)
+        if not allowed:
+            raise refused(place)
+        return allowed
+
+    async def _private(self, place: Place, behalf: Behalf) -> bool:
+        if behalf.operators:
+            return True
+        allowed, name = await self._allowed(), place.host.name
+        owners = ("", behalf.tenant)
+        return any((owner, name, port) in allowed for owner in owners for port in (place.port, ANY))
+
+    async def _resolved(self, host: Host) -> tuple[tuple[Address, Range], ...]:
+        if host.address is not None:
+            return ((host.address, _judged(host.address)),)
+        now = asyncio.get_running_loop().time()
+        known = self._known.get(host.name)
+        if known is not None and known.until > now:
+            return known.addresses
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                texts = await self._lookup(host.name)
+        except (OSError, UnicodeError) as error:
+            raise _unknown(host) from error
+        found = tuple((address, _judged(address)) for address in dict.fromkeys(_addresses(texts)))
+        if not found:
+            raise _unknown(host)
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[host.name] = _Found(found, now + REMEMBERED_SECONDS)
+        return found
+
+
+def refused(place: Place) -> Denied:
+    """Return the error that tells that nobody may be connected to there."""
+    return Denied(
+        f"{place} is no public address.",
+        code="address_refused",
+        remedy="Who runs the platform can allow it: freehold destination allow NAME " + str(place),
+    )
+
+
+def _unknown(host: Host) -> NotSent:
+    return NotSent(
+        f"Nobody knows an address of {host.name}.", code="name_unknown", remedy="Look whether the name is spelt right."
+    )
+
+
+def _judged(address: Address) -> Range:
+    kind = range_of(address)
+    return Range.PRIVATE if kind is Range.PUBLIC and _ours(address) else kind
+
+
+def _ours(address: Address) -> bool:
+    """Return whether the address is this machine's own: only then can it be bound to."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+def _addresses(texts: Sequence[str]) -> list[Address]:
+    return [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
+
+
+async def _system(name: str) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return [str(where[0]) for *_, where in found]

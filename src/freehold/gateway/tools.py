@@ -1,0 +1,63 @@
+"""
+What connections can do: what their kind always can, and what a server or a document told of them.
+
+A tool is known by the hash of all it says. A version pins the hashes of the tools it was granted; one that says
+something else since is not carried out for that version.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import bindparam, select
+
+from freehold.audit.canonical import digest
+from freehold.core.tools import Tool
+from freehold.gateway.connections import Connected, Drivers
+from freehold.gateway.tables import tools
+
+_FIND = select(tools).where(
+    tools.c.tenant == bindparam("of_owner"),
+    tools.c.connection == bindparam("of_connection"),
+    tools.c.name == bindparam("of_name"),
+)
+
+
+def hash_of(tool: Tool) -> str:
+    """Return the hash by which versions pin `tool`."""
+    return digest(
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": dict(tool.parameters),
+            "kind": tool.kind,
+            "how": dict(tool.how),
+        }
+    )
+
+
+def find(tx: Tx, drivers: Drivers, connected: Connected, name: str) -> Tool | None:
+    """Return the tool `name` of a connection, if it can do that."""
+    driver = drivers.connectors.get(connected.kind)
+    if driver is None:
+        return None
+    for tool in driver.tools(connected.config):
+        if tool.name == name:
+            return tool
+    which = {"of_owner": connected.owner, "of_connection": connected.name, "of_name": name}
+    row = tx.execute(_FIND, which).first()
+    return None if row is None else tool_of(row)
+
+
+def of_connection(tx: Tx, drivers: Drivers, connected: Connected) -> Sequence[Tool]:
+    """Return all that a connection can do, by name; what its kind always can goes before what it was told of."""
+    driver = drivers.connectors.get(connected.kind)
+    always = {tool.name: tool for tool in driver.tools(connected.config)} if driver else {}
+    here = tools.c.tenant == connected.owner, tools.c.connection == connected.name
+    told = {row.name: tool_of(row) for row in tx.execute(select(tools).where(*here)).all()}
+    return [tool for _, tool in sorted((told | always).items())]
+
+
+def tool_of(row: Any) -> Tool:
+    """Return the tool that a row tells of."""
+    return Tool(name=row.name, description=row.description, parameters=row.parameters, kind=row.kind, how=row.how)
