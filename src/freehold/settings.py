@@ -49,6 +49,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gateway_address: Annotated[str, Meta(pattern=r"^(\S+:\d{1,5})?\Z")] = ""
     """Where the gateway answers clients that show a model key, such as `127.0.0.1:7071`; empty for nowhere."""
 
+    egress_bytes: Annotated[int, Meta(ge=1024)] = 1 << 30
+    """Bytes that one session of a program with the outside may carry, both ways together."""
+
+    egress_seconds: Annotated[float, Meta(gt=0)] = 3600.0
+    """Seconds that one such session may last."""
+
+    egress_at_once: Annotated[int, Meta(ge=1)] = 32
+    """Such sessions of one sandbox at a time; each is two connections and what is on its way in them."""
+
     rate_address: Annotated[int, Meta(ge=0)] = 20
     """Requests a second from one address that show no valid key or session; ten seconds' worth at once; 0: any."""
 

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -24,7 +25,7 @@ from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls import speaking
 from freehold.gateway.calls.room import Room
-from freehold.gateway.calls.speaking import Serve, Speaker, refusing
+from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
 from freehold.store.patience import Patient
@@ -44,14 +45,17 @@ _NAME: Final = re.compile(r"sbx_[0-9A-Za-z]{1,60}")
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREDENTIALS: Final = struct.Struct("3i")
 
+ServeBox = Callable[[Speaker, str], App]
+"""Returns what answers a sandbox, by who speaks and the sandbox's id."""
+
 
 @final
 class Boxes:
     """The boxes of one gateway."""
 
-    def __init__(self, keep: Keep, folder: Path, serve: Serve, *, uid_base: int | None) -> None:
+    def __init__(self, keep: Keep, folder: Path, serve: ServeBox, *, uid_base: int | None) -> None:
         """
-        Keep boxes in `folder`; what may be called is answered by `serve`.
+        Keep boxes in `folder`; what comes in at one is answered by what `serve` makes for it.
 
         With `uid_base`, sandboxes are users of their own from that number on, and nobody else is listened to.
         """
@@ -93,7 +97,7 @@ class Boxes:
                 return True
             if (box.stated.tenant, box.stated.run) != (request.tenant, request.run):
                 raise Conflict("This sandbox is another run's.", code="box_taken", remedy="Wake a sandbox of its own.")
-            box.stated, box.app = request, self._app(found)
+            box.stated, box.app = request, self._serve(found, request.sandbox)
             return False
 
     async def close(self, sandbox: str) -> None:
@@ -134,7 +138,7 @@ class Boxes:
         user = None if self._uid_base is None else self._uid_base + request.uid
         box = _Box(
             stated=request,
-            app=self._app(speaker),
+            app=self._serve(speaker, request.sandbox),
             state=ServerState(),
             user=user,
             room=Room(BOX_BYTES, within=self._room),
@@ -147,11 +151,6 @@ class Boxes:
             lambda: _Connection(self._config, box.state, {}, loop, box=box), sock=listener, backlog=BACKLOG
         )
         return box
-
-    def _app(self, speaker: Speaker) -> App:
-        if speaker.refused is not None:  # versions never change, so this box's run never may
-            return refusing(speaker.refused)
-        return self._serve(speaker.caller())
 
     def _bound(self, sandbox: str) -> socket.socket:
         """Return a listener in the sandbox's folder; what a dead gateway left there is replaced, the folder kept."""

@@ -1,5 +1,5 @@
 """
-Who speaks by a box: the run that its sandbox was woken for, while it may make model calls.
+Who speaks by a box: the run that its sandbox was woken for, and what its version was granted.
 
 What a version may never changes and is read once. Whether the run is still its worker's is looked at in the transaction
 that writes a call down, where it is also seen whether its tenant may have effects.
@@ -19,7 +19,7 @@ from freehold.gateway import versions
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.refusing import refuse
 from freehold.gateway.formats import Api, Caller, Whom
-from freehold.gateway.grants import judge
+from freehold.gateway.grants import Grants, judge
 from freehold.gateway.requests import BoxRequest
 from freehold.gateway.tables import epochs
 
@@ -37,17 +37,17 @@ class Speaker:
 
     whom: Whom
     epoch: int
-    verdict: Verdict
-    models: frozenset[str]
+    grants: Grants
 
     def caller(self) -> Caller:
         """Return who calls by the box."""
-        return Caller(whom=self.whom, models=self.models, still=self.require)
+        return Caller(whom=self.whom, models=frozenset({self.grants.model, *Level}), still=self.require)
 
     @property
     def refused(self) -> FreeholdError | None:
-        """What its version was not granted, if that is so."""
-        return None if self.verdict is Verdict.ALLOW else _not_granted(self.verdict)
+        """What keeps it from calling models for good, if its version was not granted that."""
+        verdict = judge(self.grants, connection=SANDBOX, operation=MODELS)
+        return None if verdict is Verdict.ALLOW else _not_granted(verdict)
 
     def require(self, tx: Tx) -> None:
         """Raise what keeps a call from being made now."""
@@ -71,8 +71,7 @@ def speaker(tx: Tx, request: BoxRequest) -> Speaker:
     whom = Whom(
         tenant=request.tenant, agent=request.agent, version=request.version, run=request.run, trace=request.trace
     )
-    verdict = judge(granted, connection=SANDBOX, operation=MODELS)
-    return Speaker(whom=whom, epoch=request.epoch, verdict=verdict, models=frozenset({granted.model, *Level}))
+    return Speaker(whom=whom, epoch=request.epoch, grants=granted)
 
 
 def _require_epoch(tx: Tx, tenant: str, run: str, epoch: int) -> None:

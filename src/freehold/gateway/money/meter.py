@@ -86,6 +86,9 @@ _SLEPT: Final = ("sandbox", "wakes", "awake_ms", "memory_mb_ms")
 _AWAKE: Final = Prepared(
     update(usage).where(*_THIS).values({name: bindparam(f"of_{name}", type_=usage.c[name].type) for name in _SLEPT})
 )
+_CARRIED: Final = Prepared(
+    update(usage).where(*_THIS).values(bytes_in=bindparam("of_bytes", type_=usage.c.bytes_in.type))
+)
 _NOTHING: Final = Units(requests=0)
 _SPEND: Final = Prepared(
     update(accounts_table)
@@ -192,6 +195,11 @@ def close(
     _CLOSE.later(tx, which | values)
     if charge_nano:
         _SPEND.later(tx, which | {"of_nano": charge_nano})
+
+
+def carried(tx: Tx, *, tenant: str, usage_id: str, bytes_in: int) -> None:
+    """Write down how much went out in a session that is over: when it was opened, nobody knew."""
+    _CARRIED.later(tx, {"of_tenant": tenant, "of_id": usage_id, "of_bytes": bytes_in})
 
 
 def sandbox(tx: Tx, keep: Keep, whom: Whom, *, sandbox: str, wakes: int, awake_ms: int, memory_mb: int) -> None:

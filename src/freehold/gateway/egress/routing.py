@@ -1,0 +1,37 @@
+"""Where what a program asks at its box goes: to models, out by a connection, or on to a host that was granted."""
+
+from collections.abc import Callable
+from typing import final
+
+from freehold.gateway.asgi import App, Receive, Scope, Send
+from freehold.gateway.calls.speaking import Serve, Speaker, refusing
+from freehold.gateway.egress.relay import PREFIX, Relay
+
+Plain = Callable[[Speaker, str], App]
+"""Returns what answers a program that speaks to its box as to a proxy; the target is in the scope as `TARGET`."""
+TARGET = "freehold.target"
+"""What a request names in its first line, where that is a whole address and not a path."""
+
+
+@final
+class BoxRoutes:
+    """Makes what answers a box."""
+
+    def __init__(self, models: Serve, relay: Relay, plain: Plain) -> None:
+        """Answer calls of models by `models`, requests by a connection by `relay`, all that is for a proxy by `plain`."""
+        self._models, self._relay, self._plain = models, relay, plain
+
+    def __call__(self, speaker: Speaker, box: str) -> App:
+        """Return what answers the box of `speaker`; versions never change, so what one may not, it never may."""
+        models = self._models(speaker.caller()) if speaker.refused is None else refusing(speaker.refused)
+        out, plain = self._relay.of(speaker, box), self._plain(speaker, box)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if TARGET in scope:
+                await plain(scope, receive, send)
+            elif str(scope["path"]).startswith(PREFIX):
+                await out(scope, receive, send)
+            else:
+                await models(scope, receive, send)
+
+        return answer
