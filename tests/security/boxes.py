@@ -14,7 +14,7 @@ from freehold.app.gateway_store import open_store
 from freehold.core.errors import FreeholdError
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.boxes import Boxes
-from freehold.gateway.calls.speaking import refusing
+from freehold.gateway.calls.speaking import models_of, refusing
 from freehold.gateway.formats import Caller
 from freehold.gateway.keeping import Keep
 from freehold.gateway.requests import BoxRequest
@@ -38,7 +38,7 @@ def keep(tmp_path: Path, clock: FakeClock) -> Iterator[Keep]:
     verdicts = {ALLOWED: {"models": "allow"}, ASKING: {"models": "ask"}, NOT: {"shell": "allow"}}
     rows = [
         {"tenant": TENANT, "version": version, "agent": AGENT, "model": "main/small", "tools": tools}
-        | {"published_by": "tester", "published_at": clock.now()}
+        | {"pins": {}, "egress": [], "published_by": "tester", "published_at": clock.now()}
         for version, tools in verdicts.items()
     ]
     made.written(lambda tx: tx.execute(insert(versions), rows))
@@ -87,7 +87,7 @@ def echo(keep: Keep) -> Echo:
 
 @asynccontextmanager
 async def opened(keep: Keep, folder: Path, echo: Echo, uid_base: int | None = None) -> AsyncIterator[Boxes]:
-    boxes = Boxes(keep, folder, echo.serve, uid_base=uid_base)
+    boxes = Boxes(keep, folder, lambda speaker, _box: models_of(speaker, echo.serve), uid_base=uid_base)
     try:
         yield boxes
     finally:

@@ -33,14 +33,13 @@ from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.webhook import Webhook, verifier, webhook_trouble
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.gateway import mending
-from freehold.gateway.asgi import App
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.callers import KeyCallers
 from freehold.gateway.calls.door import Door
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.outside import Outside
 from freehold.gateway.calls.routing import Ways
-from freehold.gateway.calls.speaking import Speaker, refusing
+from freehold.gateway.calls.speaking import models_of
 from freehold.gateway.calls.trying import Trial
 from freehold.gateway.calls.upstream import provider_trouble
 from freehold.gateway.connections import Drivers
@@ -141,12 +140,12 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         rehearsal=settings.rehearsal,
         mails=bool(settings.smtp_url),
     )
-    models_door = partial(Door, engine)
-
-    def serve_box(speaker: Speaker, _box: str) -> App:
-        return refusing(speaker.refused) if speaker.refused is not None else models_door(speaker.caller())
-
-    boxes = Boxes(keep, settings.data / "box", serve_box, uid_base=sandbox_users(settings))
+    boxes = Boxes(
+        keep,
+        settings.data / "box",
+        lambda speaker, _box: models_of(speaker, partial(Door, engine)),
+        uid_base=sandbox_users(settings),
+    )
     try:
         yield Gateway(
             keep=keep,

@@ -64,6 +64,11 @@ def refusing(error: FreeholdError) -> App:
     return answer
 
 
+def models_of(speaker: Speaker, serve: Serve) -> App:
+    """Return what answers calls of models; versions never change, so what one may not, it never may."""
+    return serve(speaker.caller()) if speaker.refused is None else refusing(speaker.refused)
+
+
 def speaker(tx: Tx, request: BoxRequest) -> Speaker:
     """Return who speaks by the box that a worker asks for; raise what keeps it from having one."""
     granted = versions.granted(tx, tenant=request.tenant, agent=request.agent, version=request.version)

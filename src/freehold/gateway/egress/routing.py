@@ -1,15 +1,15 @@
 """Where what a program asks at its box goes: to models, out by a connection, or on to a host that was granted."""
 
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 from freehold.gateway.asgi import App, Receive, Scope, Send
-from freehold.gateway.calls.speaking import Serve, Speaker, refusing
+from freehold.gateway.calls.speaking import Serve, Speaker, models_of
 from freehold.gateway.egress.relay import PREFIX, Relay
 
 Plain = Callable[[Speaker, str], App]
 """Returns what answers a program that speaks to its box as to a proxy; the target is in the scope as `TARGET`."""
-TARGET = "freehold.target"
+TARGET: Final = "freehold.target"
 """What a request names in its first line, where that is a whole address and not a path."""
 
 
@@ -22,8 +22,8 @@ class BoxRoutes:
         self._models, self._relay, self._plain = models, relay, plain
 
     def __call__(self, speaker: Speaker, box: str) -> App:
-        """Return what answers the box of `speaker`; versions never change, so what one may not, it never may."""
-        models = self._models(speaker.caller()) if speaker.refused is None else refusing(speaker.refused)
+        """Return what answers the box of `speaker`."""
+        models = models_of(speaker, self._models)
         out, plain = self._relay.of(speaker, box), self._plain(speaker, box)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
