@@ -8,6 +8,7 @@ here at all: it is refused.
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, final
 from urllib.parse import urlsplit
 
@@ -84,6 +85,7 @@ def place_of(stated: str, *, port: int | None = None) -> Place:
     return Place(host_of(host), int(said))
 
 
+@lru_cache(maxsize=1024)
 def place_in(url: str) -> Place:
     """Return where `url` leads; raise `Invalid` (`bad_address`) unless every reader finds the same there."""
     if _UNCLEAR.search(url):
