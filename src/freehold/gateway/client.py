@@ -15,6 +15,7 @@ from freehold.core.ceremonies import Claims
 from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.gateway.dialling import Line, OnText
 from freehold.gateway.money_line import MoneyLine
+from freehold.gateway.sign_in_line import SignInLine
 from freehold.gateway.vault_line import VaultLine
 
 __all__ = ["ChatReply", "OnText", "ToolCall", "WebGateway", "Work", "WorkerGateway"]
@@ -120,7 +121,7 @@ class WorkerGateway(Line):
 
 
 @final
-class WebGateway(MoneyLine, VaultLine):
+class WebGateway(MoneyLine, VaultLine, SignInLine):
     """What web may ask of the gateway; no tenant means the platform itself."""
 
     async def create_connection(
