@@ -69,23 +69,25 @@ class Guard:
         return any((owner, name, port) in allowed for owner in owners for port in (place.port, ANY))
 
     async def _resolved(self, host: Host) -> tuple[tuple[Address, Range], ...]:
-        if host.address is not None:
-            return ((host.address, _judged(host.address)),)
         now = asyncio.get_running_loop().time()
         known = self._known.get(host.name)
         if known is not None and known.until > now:
             return known.addresses
-        try:
-            async with asyncio.timeout(RESOLVE_SECONDS):
-                texts = await self._lookup(host.name)
-        except (OSError, UnicodeError) as error:
-            raise _unknown(host) from error
-        found = tuple((address, _judged(address)) for address in dict.fromkeys(_addresses(texts)))
-        if not found:
-            raise _unknown(host)
+        addresses = [host.address] if host.address is not None else await self._looked_up(host)
+        found = tuple((address, _judged(address)) for address in dict.fromkeys(addresses))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[host.name] = _Found(found, now + REMEMBERED_SECONDS)
+        return found
+
+    async def _looked_up(self, host: Host) -> list[Address]:
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                found = _addresses(await self._lookup(host.name))
+        except (OSError, UnicodeError) as error:
+            raise _unknown(host) from error
+        if not found:
+            raise _unknown(host)
         return found
 
 
