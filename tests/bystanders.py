@@ -15,8 +15,10 @@ from freehold.audit.canonical import canonical
 from freehold.audit.chain import Head
 from freehold.audit.heads import export_body, signed_line
 from freehold.core.errors import Conflict, Denied, NotFound
+from freehold.core.tools import Told
 from freehold.runs.engine import Engine, Ticket
 from tests.fake_money import FakeMoney
+from tests.fake_sign_ins import FakeSignIns
 
 
 class QuietEngine(Engine):
@@ -55,13 +57,15 @@ class QuietNudge:
 
 
 @dataclass
-class FakeGateway(FakeMoney):
+class FakeGateway(FakeMoney, FakeSignIns):
     """As much of the gateway as web's own tests need; journeys use the real one."""
 
     secrets: dict[tuple[str | None, str], int] = field(default_factory=dict)
     connections: dict[tuple[str | None, str], dict[str, Any]] = field(default_factory=dict)
     decided: dict[str, bool] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
+    tools: dict[str, dict[str, Told]] = field(default_factory=dict)
+    """What each connection can do, by operation."""
     paused: dict[str | None, str] = field(default_factory=dict)
     """By whom the effects of a tenant (none: of all) are paused."""
     on_hold: set[str] = field(default_factory=set)
@@ -133,7 +137,10 @@ class FakeGateway(FakeMoney):
         if self.connections.pop((tenant, name), None) is None:
             raise NotFound("There is no such connection.")
 
-    async def publish(self, *, tenant: str, agent: str, version: str, model: str, tools: Any, by: str) -> None:
+    async def tools_of(self, tenant: str, connections: Sequence[str]) -> dict[str, dict[str, Told]]:
+        return {name: self.tools[name] for name in connections if name in self.tools}
+
+    async def publish(self, *, version: str, **granted: Any) -> None:
         self.published.append(version)
 
     async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002

@@ -1,6 +1,6 @@
 """Creating agents and versions, on a real database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from freehold.core.effects import Verdict
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.ids import Ids
 from freehold.core.tenants import Tenant
+from freehold.core.tools import Told
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate
 from freehold.store.scope import Store, Tenancy
@@ -26,13 +27,15 @@ class MemoryPublisher:
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
         self.refuses: Invalid | None = None
+        self.told: dict[str, dict[str, Told]] = {}
 
-    async def publish(
-        self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
-    ) -> None:
+    async def tools_of(self, tenant: str, connections: Sequence[str]) -> Mapping[str, Mapping[str, Told]]:
+        return {name: self.told[name] for name in connections if name in self.told}
+
+    async def publish(self, *, by: str, **granted: Any) -> None:
         if self.refuses is not None:
             raise self.refuses
-        self.published.append({"tenant": tenant, "agent": agent, "version": version, "model": model, "tools": tools})
+        self.published.append(granted)
 
 
 @pytest.fixture
@@ -70,6 +73,8 @@ async def test_an_agent_begins_with_its_first_version_granted_by_the_gateway(
             "version": version.id,
             "model": "rehearsal",
             "tools": {"shell": "allow", "crm.add": "ask"},
+            "pins": {},
+            "egress": (),
         }
     ]
     with acme.read() as scope:

@@ -17,7 +17,21 @@ ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="A level such as `coordinator`, CONNECTION/MODEL, or `rehearsal`.")
 ]
 InstructionsOption = Annotated[str, typer.Option("--instructions", "-i", help="What it shall do; @FILE reads a file.")]
-ToolOption = Annotated[list[str] | None, typer.Option("--tool", help="NAME=allow|ask|deny; may be said again.")]
+ToolOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool",
+        help="NAME=allow|ask|deny; may be said again. CONNECTION.*=… means every tool the connection has now.",
+    ),
+]
+EgressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--egress",
+        metavar="HOST",
+        help="Where programs in its sandboxes may go: HOST or *.DOMAIN, either with :PORT. May be said again.",
+    ),
+]
 
 
 @app.command("create")
@@ -27,10 +41,12 @@ def create_agent(
     model: ModelOption,
     instructions: InstructionsOption = "",
     tool: ToolOption = None,
+    egress: EgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create the agent NAME with its first version."""
     body = {"name": name, "model": model, "instructions": _text(instructions), "tools": _tools(tool or [])}
+    body |= {"egress": egress} if egress else {}
     show(api().post(of_tenant(tenant, "agents"), body), as_json=as_json, line="{name} is there as {id}")
 
 
@@ -41,6 +57,10 @@ def update_agent(
     model: Annotated[str | None, typer.Option("--model", "-m", help="Another model.")] = None,
     instructions: Annotated[str | None, typer.Option("--instructions", "-i", help="Other instructions.")] = None,
     tool: ToolOption = None,
+    egress: EgressOption = None,
+    no_egress: Annotated[
+        list[str] | None, typer.Option("--no-egress", metavar="HOST", help="Where they may not go any more.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new version of NAME; what is not said stays as it is, and runs that have begun keep theirs."""
@@ -50,7 +70,8 @@ def update_agent(
         body["model"] = model
     if instructions is not None:
         body["instructions"] = _text(instructions)
-    body["tools"] |= _tools(tool or [])
+    body["tools"] = _changed(body["tools"], _tools(tool or []))
+    body["egress"] = [host for host in body["egress"] + (egress or []) if host not in (no_egress or [])]
     made = platform.post(of_tenant(tenant, "agents", name, "versions"), body)
     show(made, as_json=as_json, line="version {number} is {id}")
 
@@ -65,7 +86,8 @@ def list_agents(tenant: TenantOption, limit: LimitOption = 100, as_json: JsonOpt
 @app.command("show")
 def show_agent(name: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
     """Show the agent NAME and its newest version."""
-    show(api().get(of_tenant(tenant, "agents", name)), as_json=as_json)
+    found = api().get(of_tenant(tenant, "agents", name))
+    show(found if as_json else _readable(found), as_json=as_json)
 
 
 @app.command("versions")
@@ -75,8 +97,24 @@ def list_versions(name: str, tenant: TenantOption, limit: LimitOption = 100, as_
     table(found, "number", "id", "model", "tools", "created_at", as_json=as_json)
 
 
+def _readable(agent: dict[str, Any]) -> dict[str, Any]:
+    """Return an agent for people: a tool of a connection with its kind and what it says of itself."""
+    told = dict(agent)
+    pinned = told.pop("pinned")
+    for name, verdict in told.pop("tools").items():
+        known = pinned.get(name)
+        told[name] = f"{verdict}, {known['kind']}: {known['description']}" if known else verdict
+    return told | {"egress": ", ".join(told.pop("egress"))}
+
+
 def _spec(agent: dict[str, Any]) -> dict[str, Any]:
-    return {field: agent[field] for field in ("model", "instructions", "tools")}
+    return {field: agent[field] for field in ("model", "instructions", "tools", "egress")}
+
+
+def _changed(tools: dict[str, str], stated: dict[str, str]) -> dict[str, str]:
+    """Return `tools` with what is stated; what is stated of all that a connection has takes the place of each."""
+    whole = tuple(name.removesuffix("*") for name in stated if name.endswith(".*"))
+    return {name: verdict for name, verdict in tools.items() if not name.startswith(whole)} | stated
 
 
 def _text(text: str) -> str:

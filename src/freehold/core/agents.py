@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from freehold.core.effects import Verdict
+from freehold.core.tools import Pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,10 @@ class Spec:
     instructions: str = ""
     tools: dict[str, Verdict] = field(default_factory=dict)
     """Which tools the agent has, and whether they run, ask or are denied."""
+    egress: tuple[str, ...] = ()
+    """Hosts that programs in its sandboxes may go to: `HOST`, `*.DOMAIN`, either with `:PORT`."""
+    pinned: dict[str, Pinned] = field(default_factory=dict)
+    """What each tool of a connection was when it was granted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

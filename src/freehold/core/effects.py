@@ -54,6 +54,10 @@ WEB = "web"
 """The built-in connection that reads public pages."""
 SEARCH = "search"
 """The name of the connection that the tool `web_search` asks."""
+WEB_FETCH = "web_fetch"
+"""The tool that reads a public page: the operation `fetch` of the connection `web`."""
+WEB_SEARCH = "web_search"
+"""The tool that searches: the operation `search` of the connection `search`."""
 BUDGET = "budget"
 """The connection by which a run asks to go on past a limit; a person always decides about that."""
 EXTEND = "extend"
@@ -90,3 +94,5 @@ class Outcome:
     error: dict[str, str] | None = None
     fresh: bool = True
     """False when the outcome was stored before this request came in."""
+    kind: str = ""
+    """What the effect does to the world, an `EffectKind`; empty for what the sandbox does."""

@@ -30,3 +30,13 @@ class Pinned:
     description: str
     parameters: Mapping[str, Any]
     kind: EffectKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A tool as a connection has it now, for whoever makes a version."""
+
+    pinned: Pinned
+    """What a version pins of it."""
+    apart: bool
+    """Whether a server or a document told of it: such a tool may change without anybody here, so its hash binds."""

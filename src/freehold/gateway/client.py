@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, final
 
 from freehold.core.ceremonies import Claims
-from freehold.core.effects import Effect, EffectState, Outcome
+from freehold.core.effects import Effect, EffectKind, EffectState, Outcome
+from freehold.core.tools import Pinned, Told
 from freehold.gateway.dialling import Line, OnText
 from freehold.gateway.money_line import MoneyLine
 from freehold.gateway.sign_in_line import SignInLine
@@ -150,6 +151,11 @@ class WebGateway(MoneyLine, VaultLine, SignInLine):
     async def remove_destination(self, tenant: str | None, name: str, *, by: str) -> None:
         """Close a destination again."""
         await self.ask("destinations/remove", {"tenant": tenant, "name": name, "by": by})
+
+    async def tools_of(self, tenant: str, connections: Sequence[str]) -> dict[str, dict[str, Told]]:
+        """Return what each of these connections of `tenant` can do now, by operation; none that is not there."""
+        told = await self.ask("tools/of", {"tenant": tenant, "connections": list(connections)})
+        return {name: {op: _tool(one) for op, one in tools.items()} for name, tools in told.items()}
 
     async def publish(
         self,
@@ -304,3 +310,8 @@ class WebGateway(MoneyLine, VaultLine, SignInLine):
 
 def _outcome(told: dict[str, Any]) -> Outcome:
     return Outcome(**(told | {"state": EffectState(told["state"])}))
+
+
+def _tool(told: dict[str, Any]) -> Told:
+    pinned = told["pinned"]
+    return Told(apart=told["apart"], pinned=Pinned(**pinned | {"kind": EffectKind(pinned["kind"])}))

@@ -16,13 +16,14 @@ def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: 
     """
     Write down what a version may do.
 
-    Raises `Invalid` if the model or a tool does not exist for the tenant, or the model's secret is missing. Publishing
-    the same again changes nothing; a version that would say something else is a `Conflict`: versions never change.
+    Raises `Invalid` if the model or a tool does not exist for the tenant, or the model's secret is missing; `Conflict`
+    (`tool_changed`) if a tool is not what is pinned. Publishing the same again changes nothing; a version that would
+    say something else is a `Conflict`: versions never change.
     """
     for route in routes(tx, drivers, tenant=grants.tenant, model=grants.model, rehearsal=rehearsal):
         _openable(tx, route.connected)
     for tool in grants.tools:
-        _known(tx, drivers, tenant=grants.tenant, tool=tool)
+        _known(tx, drivers, grants, tool)
     known = stored(tx, grants.tenant, grants.version)
     if known is not None and known != grants:
         raise Conflict(
@@ -42,14 +43,22 @@ def _openable(tx: Tx, connected: Connected) -> None:
         )
 
 
-def _known(tx: Tx, drivers: Drivers, *, tenant: str, tool: str) -> None:
+def _known(tx: Tx, drivers: Drivers, grants: Grants, tool: str) -> None:
     name, operation = target(tool)
     if name == SANDBOX:
         return
-    connected = connections.find(tx, drivers, tenant=tenant, name=name)
-    if connected is None or tools.find(tx, drivers, connected, operation) is None:
+    connected = connections.find(tx, drivers, tenant=grants.tenant, name=name)
+    found = None if connected is None else tools.find(tx, drivers, connected, operation)
+    if found is None:
         raise Invalid(
             f"There is no tool {tool!r}.",
             code="unknown_tool",
             remedy="Create its connection first, or correct CONNECTION.OPERATION.",
+        )
+    pin = grants.pins.get(f"{name}.{operation}")
+    if tools.hash_of(found) != pin if pin is not None else found.how:
+        raise Conflict(
+            f"The tool {tool!r} is not what it was a moment ago.",
+            code="tool_changed",
+            remedy=f"See what it is now with `freehold connection tools {name}`, and make the version again.",
         )

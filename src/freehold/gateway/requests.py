@@ -114,6 +114,12 @@ class DestinationRequest(TenantRequest, kw_only=True):
     place: str = ""
 
 
+class ToolsRequest(TenantRequest, kw_only=True):
+    """A question for what connections can do."""
+
+    connections: list[str]
+
+
 class PublishRequest(msgspec.Struct, kw_only=True):
     """What an immutable version is granted."""
 
@@ -135,6 +141,8 @@ class DecideRequest(msgspec.Struct, kw_only=True):
     hash: str
     approve: bool
     by: str
+    kind: str | None = None
+    again: bool | None = None
 
 
 class UsageRequest(TenantRequest, kw_only=True):

@@ -13,7 +13,7 @@ from freehold.gateway.calls.routing import Ways
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Answer, Edge, Say, route
 from freehold.gateway.effects import Effects
-from freehold.gateway.grants import Grants
+from freehold.gateway.grants import Grants, granted_host
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money_socket import Money
@@ -25,6 +25,7 @@ from freehold.gateway.record_socket import record_routes
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.seeking import SeekRequest, seek
 from freehold.gateway.switch_socket import Switches
+from freehold.gateway.tool_socket import tool_routes
 
 CHANGING: Final = frozenset(
     {
@@ -98,7 +99,7 @@ class _Web:
             model=request.model,
             tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
             pins=request.pins,
-            egress=tuple(request.egress),
+            egress=tuple(dict.fromkeys(granted_host(host) for host in request.egress)),
         )
         await self._keep.write(
             lambda tx: publishing.publish(
@@ -142,7 +143,8 @@ def web_edge(
         verify_webhook(credential, request.headers, request.body)
 
     async def decide(request: asked.DecideRequest) -> None:
-        await keep.write(lambda tx: deciding.decide(tx, keep, request))
+        under_way = effects.under_way(request.tenant, request.key)
+        await keep.write(lambda tx: deciding.decide(tx, keep, request, under_way=under_way))
 
     routes = {
         "secrets/set": route(asked.SecretRequest, web.set_secret),
@@ -166,6 +168,7 @@ def web_edge(
         "packages": route(asked.Nothing, web.packages),
         "health": route(asked.Nothing, web.health),
     }
+    routes |= tool_routes(keep, drivers)
     routes |= record_routes(keep, place) | sign_on.routes() | rotations.routes() | switches.routes() | money.routes()
     return Edge(
         {name: _changing(keep, answer) if name in CHANGING else answer for name, answer in routes.items()},

@@ -1,13 +1,14 @@
 """Agents and versions of one tenant."""
 
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, bindparam, func, select, update
 
 from freehold.core.agents import Agent, Spec, Version
-from freehold.core.effects import Verdict
+from freehold.core.effects import EffectKind, Verdict
 from freehold.core.errors import Conflict, Denied, NotFound
+from freehold.core.tools import Pinned
 from freehold.store.schema import fields, table, tenant_column
 from freehold.store.types import Json, Moment
 
@@ -146,5 +147,11 @@ class Versions:
 
 def _version(values: dict[str, object]) -> Version:
     spec = dict(values.pop("spec"))  # type: ignore[call-overload]
-    tools = {name: Verdict(verdict) for name, verdict in spec.pop("tools").items()}
-    return Version(**values, spec=Spec(**spec, tools=tools))  # type: ignore[arg-type]
+    spec["tools"] = {name: Verdict(verdict) for name, verdict in spec["tools"].items()}
+    spec["egress"] = tuple(spec.get("egress", ()))  # versions from before there were such grants do not say
+    spec["pinned"] = {name: _pinned(told) for name, told in spec.get("pinned", {}).items()}
+    return Version(**values, spec=Spec(**spec))  # type: ignore[arg-type]
+
+
+def _pinned(told: dict[str, Any]) -> Pinned:
+    return Pinned(**told | {"kind": EffectKind(told["kind"])})

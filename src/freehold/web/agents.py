@@ -26,7 +26,9 @@ class NewVersion(Asked):
     model: str
     instructions: str = ""
     tools: dict[str, str] = {}
-    """Name of the tool → allow, ask or deny."""
+    """Name of the tool → allow, ask or deny; `CONNECTION.*` means every tool that is not named itself."""
+    egress: list[str] = []
+    """Hosts that programs in its sandboxes may go to: `HOST`, `*.DOMAIN`, either with `:PORT`."""
 
     def spec(self) -> Spec:
         """Return the body as the noun."""
@@ -34,6 +36,7 @@ class NewVersion(Asked):
             model=self.model,
             instructions=self.instructions,
             tools={name: _verdict(name, verdict) for name, verdict in self.tools.items()},
+            egress=tuple(dict.fromkeys(self.egress)),
         )
 
 

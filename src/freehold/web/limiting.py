@@ -7,7 +7,7 @@ once another process of it answers, with a store that may be an older one, it is
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, final
 
 from typing_extensions import override
@@ -15,6 +15,7 @@ from typing_extensions import override
 from freehold.agents.publishing import Publisher
 from freehold.core.errors import FreeholdError
 from freehold.core.money import NANO, nano
+from freehold.core.tools import Told
 from freehold.store.platform import Platform
 from freehold.store.threads import in_thread
 from freehold.tenants.quotas import spending
@@ -76,12 +77,25 @@ class Limited(Publisher):
         self._state = state
 
     @override
+    async def tools_of(self, tenant: str, connections: Sequence[str]) -> Mapping[str, Mapping[str, Told]]:
+        return await self._state.gateway.tools_of(tenant, connections)
+
+    @override
     async def publish(
-        self, *, tenant: str, agent: str, version: str, model: str, tools: dict[str, str], by: str
+        self,
+        *,
+        tenant: str,
+        agent: str,
+        version: str,
+        model: str,
+        tools: dict[str, str],
+        pins: Mapping[str, str],
+        egress: Sequence[str],
+        by: str,
     ) -> None:
         await limit(self._state, tenant, by=BY_ITSELF)
         told: dict[str, Any] = {"tenant": tenant, "agent": agent, "version": version}
-        await self._state.gateway.publish(**told, model=model, tools=tools, by=by)
+        await self._state.gateway.publish(**told, model=model, tools=tools, pins=pins, egress=egress, by=by)
 
 
 async def _try_to_tell(state: State, limits: Limits, *, by: str) -> None:

@@ -10,6 +10,7 @@ from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Version
 from freehold.core.approvals import Approval
 from freehold.core.runs import Run
+from freehold.core.tools import Pinned
 from freehold.store.journal import Step
 
 T = TypeVar("T")
@@ -170,6 +171,19 @@ class ApprovalView(BaseModel):
         return cls(**{name: getattr(approval, name) for name in cls.model_fields} | {"hash": digest(asked)})
 
 
+class PinnedView(BaseModel):
+    """A tool as a version was granted it."""
+
+    kind: str
+    description: str
+    hash: str
+
+    @classmethod
+    def of(cls, pinned: Pinned) -> "PinnedView":
+        """Show `pinned`, without the schema of its arguments, which is for models."""
+        return cls(kind=str(pinned.kind), description=pinned.description, hash=pinned.hash)
+
+
 class VersionView(BaseModel):
     """An immutable configuration of an agent."""
 
@@ -179,6 +193,10 @@ class VersionView(BaseModel):
     model: str
     instructions: str
     tools: dict[str, str]
+    egress: list[str]
+    """Hosts that programs in its sandboxes may go to."""
+    pinned: dict[str, PinnedView]
+    """What each tool of a connection was when it was granted."""
     created_at: Moment
 
     @classmethod
@@ -192,6 +210,8 @@ class VersionView(BaseModel):
             model=spec.model,
             instructions=spec.instructions,
             tools={name: str(verdict) for name, verdict in spec.tools.items()},
+            egress=list(spec.egress),
+            pinned={name: PinnedView.of(pinned) for name, pinned in spec.pinned.items()},
             created_at=version.created_at,
         )
 
@@ -205,6 +225,8 @@ class AgentView(BaseModel):
     model: str
     instructions: str
     tools: dict[str, str]
+    egress: list[str]
+    pinned: dict[str, PinnedView]
     created_at: Moment
 
     @classmethod
@@ -218,5 +240,7 @@ class AgentView(BaseModel):
             model=shown.model,
             instructions=shown.instructions,
             tools=shown.tools,
+            egress=shown.egress,
+            pinned=shown.pinned,
             created_at=agent.created_at,
         )

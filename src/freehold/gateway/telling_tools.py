@@ -1,0 +1,45 @@
+"""
+What is told of tools: to whoever makes a version, whole; to models, no more than a stranger's words should be.
+
+A server or a document outside says what its tools are called and do. What a version pins of that is cut and cleaned;
+the hash covers all that was said.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection as Tx
+
+from freehold.core.tools import Pinned, Tool
+from freehold.gateway import connections, tools
+from freehold.gateway.connections import Drivers
+
+LONGEST: Final = 1024
+"""Letters of a description that a model is shown."""
+
+
+def told_of(tx: Tx, drivers: Drivers, *, tenant: str | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each of the connections `names` can do for `tenant`, by operation, as a version pins it."""
+    found = {name: connections.find(tx, drivers, tenant=tenant, name=name) for name in names}
+    return {
+        name: {tool.name: _told(tool) for tool in tools.of_connection(tx, drivers, connected)}
+        for name, connected in found.items()
+        if connected is not None
+    }
+
+
+def pinned(tool: Tool) -> Pinned:
+    """Return what a version pins of `tool`."""
+    return Pinned(
+        hash=tools.hash_of(tool), description=plain(tool.description), parameters=tool.parameters, kind=tool.kind
+    )
+
+
+def plain(text: str) -> str:
+    """Return a description as it may be shown: readable signs and line breaks only, and not too many."""
+    readable = "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text).strip()
+    return readable if len(readable) <= LONGEST else f"{readable[: LONGEST - 1]}…"
+
+
+def _told(tool: Tool) -> dict[str, Any]:
+    return {"apart": bool(tool.how), "pinned": pinned(tool)}
