@@ -8,9 +8,11 @@ counterpart said no and did nothing).
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import escape
 from typing import Any, Final, Protocol, Self, final
 from urllib.parse import quote, quote_plus
 
@@ -23,6 +25,7 @@ from freehold.gateway.asked import Behalf
 
 SHORTEST: Final = 8
 """Bytes of a secret below which what it is packed into could be anybody's word."""
+_ENCODED: Final = re.compile("%[0-9A-F]{2}")
 Pieces = Callable[[str], None]
 """Takes text as the model says it."""
 
@@ -40,13 +43,18 @@ def without(text: str, spellings: tuple[str, ...]) -> str:
     return text
 
 
+def _lower(encoded: re.Match[str]) -> str:
+    return encoded.group().lower()
+
+
 @lru_cache(maxsize=256)
 def _spellings(value: str) -> tuple[str, ...]:
     raw, escaped = value.encode(), json.dumps(value)[1:-1]
     if len(raw) < SHORTEST:
         return (value,) if raw else ()
     found = {value, value[::-1], raw.hex(), raw.hex().upper(), quote(value, safe=""), quote_plus(value)}
-    found |= {escaped, json.dumps(escaped)[1:-1], "\0".join(value)}
+    found |= {escaped, json.dumps(escaped)[1:-1], "\0".join(value), escaped.replace("/", "\\/")}
+    found |= {escape(value), escape(value, quote=False), _ENCODED.sub(_lower, quote(value, safe=""))}
     for pack in (base64.b64encode, base64.urlsafe_b64encode):
         found.add(pack(raw).decode().rstrip("="))
         # Packed up behind something else it begins within three bytes; what is beside it is in its first and last sign.
