@@ -65,7 +65,8 @@ class Desk:
         return f"http://{self.address}"
 
     async def prepare(self) -> None:
-        """Make the connections and a key."""
+        """Make the connections and a key; the provider is a server of this machine's."""
+        await self.web.allow_destination(None, name="here", place="127.0.0.1:*", by="tester")
         await self.web.set_secret(TENANT, "up", CREDENTIAL, by="tester")
         price = {"price": {"*": self.upstream.ledger.price.config}}
         places = {"acct": ("openai", "/v1"), "claude": ("anthropic", "/v1"), "gem": ("gemini", "/v1beta")}

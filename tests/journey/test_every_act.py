@@ -136,6 +136,8 @@ async def agents_and_runs(walk: Walk) -> None:
         await walk.act(f"POST {place}/secrets", {"name": "signing", "value": SECRET})
         await walk.act(f"POST {place}/connections", hook)
         await walk.act(f"DELETE {place}/connections/{{name}}", name="hook")
+        await walk.act(f"POST {place}/destinations", {"name": "wiki", "place": "10.0.0.9:443"})
+        await walk.act(f"DELETE {place}/destinations/{{name}}", name="wiki")
     version = {"model": "rehearsal", "tools": {"delete_file": "ask"}, "instructions": "very private words"}
     await walk.act(f"POST {HERE}/agents", {"name": "ada"} | version)
     await walk.act(f"POST {HERE}/agents/{{agent}}/versions", version | {"instructions": ""}, agent="ada")

@@ -93,6 +93,7 @@ def settled(platform: LocalPlatform, desk: Desk, provider: Echo, kept: dict[str,
     told(platform, "secret", "set", "api", "-t", "acme", input=kept["model"])
     told(platform, "secret", "set", "unused", "-t", "acme", input=kept["unused"])
     told(platform, "secret", "set", "oidc", "--platform", input=kept["identity"])
+    told(platform, "destination", "allow", "here", "127.0.0.1:*", "-t", "acme")
     url = ("--base-url", provider.url)
     told(platform, "connection", "create", "openai", "them", "-t", "acme", *url, "--secret", "api")
     told(platform, "agent", "create", "ada", "-t", "acme", "-m", "them/gpt-x", "--tool", "shell=allow")

@@ -20,6 +20,7 @@ NOUNS: Final = {
     "approval": "Questions that wait for a person.",
     "secret": "Secrets: values go in and never come back.",
     "connection": "Connections: where the gateway may reach out to.",
+    "destination": "Destinations: places in private networks that connections may lead to.",
     "level": "Levels: which models do which kind of work.",
     "model-key": "Model keys: with which programs outside call models.",
     "channel": "Channels: ways for messages to come in.",

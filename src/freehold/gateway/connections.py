@@ -15,8 +15,9 @@ from freehold.gateway import secrets
 from freehold.gateway.asked import Behalf
 from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
+from freehold.gateway.outward.stating import require_open
 from freehold.gateway.ports import ConnectorDriver, Credential
-from freehold.gateway.tables import connections
+from freehold.gateway.tables import connections, tools
 
 REHEARSAL: Final = "rehearsal"
 MAIL: Final = "mail"
@@ -86,6 +87,7 @@ def create(
     if secrets.good_name("connection", name) in BUILT_IN or "." in name:
         raise Invalid(f"A connection cannot be called {name!r}.", code="bad_name", remedy="Choose another name.")
     drivers.check(kind, config, secrets.opened(tx, keep, tenant=tenant, name=secret))
+    require_open(tx, config, tenant=tenant)
     if tx.execute(select(connections.c.id).where(*_is(owner, name))).first():
         raise Conflict(f"There is a connection {name!r} already.", code="duplicate_name", remedy="Choose another name.")
     made = {"id": keep.new_id("con"), "kind": kind, "name": name, "config": dict(config), "secret": secret}
@@ -118,6 +120,7 @@ def change(
     merged = {key: value for key, value in {**found.config, **config}.items() if value is not None}
     secret = other.get("secret", found.secret)
     drivers.check(found.kind, merged, secrets.opened(tx, keep, tenant=tenant, name=secret))
+    require_open(tx, config, tenant=tenant)
     was, wanted = _told(found), _told(found) | {"config": merged, "secret": secret}
     if was != wanted:
         tx.execute(update(connections).where(*_is(owner, name)).values(config=merged, secret=secret))
@@ -139,6 +142,7 @@ def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> Non
     if found is None:
         raise missing(name)
     tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name)))
+    tx.execute(delete(tools).where(tools.c.tenant == (tenant or PLATFORM), tools.c.connection == name))
     keep.note(tx, tenant, actor=by, action="connection.delete", subject=name, before=fingerprint(_told(found)))
 
 

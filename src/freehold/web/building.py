@@ -19,6 +19,7 @@ from freehold.web import (
     channels,
     chat_completions,
     connections,
+    destinations,
     health,
     hooks,
     invitations,
@@ -38,6 +39,7 @@ from freehold.web import (
     runs,
     secrets,
     sessions,
+    sign_ins,
     switches,
     tenants,
     tiers,
@@ -53,7 +55,7 @@ from freehold.web.state import State
 
 NOUNS = (
     ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, messages, approvals, secrets,
-    connections, channels, keys, people, members, invitations, usage, budgets, accounts, levels, model_keys,
+    connections, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets, accounts, levels, model_keys,
     audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)

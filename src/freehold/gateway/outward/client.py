@@ -125,6 +125,7 @@ class Client:
         return Answer(
             status=response.status,
             headers=headers,
+            pairs=response.raw_headers,
             chunks=_chunks(response, self._told),
             address=str(address),
         )

@@ -10,8 +10,9 @@ from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, NotFound
 from freehold.gateway import secrets
+from freehold.gateway.asked import Behalf
 from freehold.gateway.keeping import Keep
-from freehold.gateway.outward.hosts import host_of, place_of
+from freehold.gateway.outward.hosts import Place, host_of, place_of
 from freehold.gateway.tables import destinations
 
 ANY: Final = 0
@@ -86,6 +87,12 @@ def allowed(tx: Tx) -> Open:
     """Return all that is open."""
     rows = tx.execute(select(destinations.c.tenant, destinations.c.host, destinations.c.port)).all()
     return frozenset((row.tenant, row.host, row.port) for row in rows)
+
+
+def leads_to(opened: Open, place: Place, behalf: Behalf) -> bool:
+    """Return whether `place` is among what is `opened` to `behalf`; a name and its address are two places."""
+    owners, ports = (PLATFORM, behalf.tenant), (place.port, ANY)
+    return any((owner, place.host.name, port) in opened for owner in owners for port in ports)
 
 
 def _is(owner: str, name: str) -> tuple[Any, Any]:

@@ -1,6 +1,6 @@
 """One request to a server and its answer, as they go over the wire."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +24,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     """In lower case."""
+    pairs: Sequence[tuple[bytes, bytes]] = ()
+    """The same as they came, those that were said more than once too."""
     chunks: AsyncGenerator[bytes, None]
     address: str = ""
     """Of the machine that answered; empty where there was no network."""

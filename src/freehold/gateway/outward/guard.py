@@ -15,7 +15,7 @@ from typing import Final, final
 
 from freehold.core.errors import Denied
 from freehold.gateway.asked import Behalf
-from freehold.gateway.outward.destinations import ANY, Allowed
+from freehold.gateway.outward.destinations import Allowed, leads_to
 from freehold.gateway.outward.hosts import Address, Host, Place
 from freehold.gateway.outward.ranges import Range, range_of
 from freehold.gateway.ports import NotSent
@@ -54,19 +54,12 @@ class Guard:
         found = await self._resolved(place.host)
         if all(kind is Range.PUBLIC for _, kind in found):
             return tuple(address for address, _ in found)
-        private = await self._private(place, behalf)
+        private = behalf.operators or leads_to(await self._allowed(), place, behalf)
         open_to = {Range.PUBLIC, Range.PRIVATE} if private else {Range.PUBLIC}
         allowed = tuple(address for address, kind in found if kind in open_to)
         if not allowed:
-            raise refused(place)
+            raise refused(place, behalf, never=all(kind is Range.NEVER for _, kind in found))
         return allowed
-
-    async def _private(self, place: Place, behalf: Behalf) -> bool:
-        if behalf.operators:
-            return True
-        allowed, name = await self._allowed(), place.host.name
-        owners = ("", behalf.tenant)
-        return any((owner, name, port) in allowed for owner in owners for port in (place.port, ANY))
 
     async def _resolved(self, host: Host) -> tuple[tuple[Address, Range], ...]:
         now = asyncio.get_running_loop().time()
@@ -74,7 +67,7 @@ class Guard:
         if known is not None and known.until > now:
             return known.addresses
         addresses = [host.address] if host.address is not None else await self._looked_up(host)
-        found = tuple((address, _judged(address)) for address in dict.fromkeys(addresses))
+        found = tuple((address, judged(address)) for address in dict.fromkeys(addresses))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[host.name] = _Found(found, now + REMEMBERED_SECONDS)
@@ -91,13 +84,12 @@ class Guard:
         return found
 
 
-def refused(place: Place) -> Denied:
-    """Return the error that tells that nobody may be connected to there."""
-    return Denied(
-        f"{place} is no public address.",
-        code="address_refused",
-        remedy="Who runs the platform can allow it: freehold destination allow NAME " + str(place),
-    )
+def refused(place: Place, behalf: Behalf, *, never: bool = False) -> Denied:
+    """Return the error that tells that `behalf` may not go to `place`; `never` is whether nobody may."""
+    for_whom = f" --tenant {behalf.tenant}" if behalf.tenant else ""
+    allow = f"Who runs the platform can allow it: freehold destination allow NAME {place}{for_whom}"
+    nobody = "Nobody can allow it: such addresses are for machines beside each other, or for none at all."
+    return Denied(f"{place} is no public address.", code="address_refused", remedy=nobody if never else allow)
 
 
 def _unknown(host: Host) -> NotSent:
@@ -106,7 +98,8 @@ def _unknown(host: Host) -> NotSent:
     )
 
 
-def _judged(address: Address) -> Range:
+def judged(address: Address) -> Range:
+    """Return what `address` is to this machine: its own addresses are nobody else's, however public."""
     kind = range_of(address)
     return Range.PRIVATE if kind is Range.PUBLIC and _ours(address) else kind
 
