@@ -13,11 +13,11 @@ from freehold.core.effects import BUDGET
 from freehold.core.errors import BadTransition, Conflict, Denied, Invalid, NotFound
 from freehold.core.extending import Extension
 from freehold.core.tenants import Tenant
-from freehold.store.platform import Platform
 from freehold.store.scope import Scope, Tenancy
 from freehold.store.threads import in_thread
 from freehold.web.access import TheState, require_changing
 from freehold.web.deciding import bound, decide_about, is_whole, may_approve
+from freehold.web.pages.actors import said
 from freehold.web.pages.forms import fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
 from freehold.web.pages.showing import pieces, shown
@@ -105,7 +105,7 @@ def _question(state: State, visitor: Visitor, approval: str) -> Question:
         asked = scope.approvals.get(approval)
         agent = _name_of(scope, asked.agent)
     with state.store.read() as platform:
-        by = _said(platform, asked.decided_by, visitor) if asked.decided_by else ""
+        by = said(platform, asked.decided_by, visitor) if asked.decided_by else ""
     return Question(approval=asked, tenant=found, agent=agent, by=by)
 
 
@@ -114,17 +114,6 @@ def _name_of(scope: Scope, agent: str) -> str:
         return scope.agents.find(agent).name
     except NotFound:
         return agent
-
-
-def _said(platform: Platform, actor: str, visitor: Visitor) -> str:
-    """Return an actor as people say it."""
-    kind, _, which = actor.partition(":")
-    if actor == visitor.caller.actor:
-        return ""
-    if kind == "person":
-        person = platform.people.find(which)
-        return (person.name or person.email) if person else visitor.words("approve.somebody")
-    return visitor.words("approve.operator") if kind == "operator" else visitor.words("approve.key", key=which)
 
 
 def _page(request: Request, visitor: Visitor, question: Question, *, notice: str = "", status: int = 200) -> Response:

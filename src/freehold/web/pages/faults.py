@@ -14,7 +14,7 @@ from freehold.web.problems import MEDIA_TYPE
 
 PROGRAMS: Final = ("/api/", "/v1/", "/hooks/", "/healthz", "/static/", "/login/oidc/ended")
 """Where programs ask; they are answered in JSON whatever they say they accept."""
-PAGES: Final = ("/sign-in", "/sign-out", "/account", "/claim", "/invite/", "/approve/", "/login/")
+PAGES: Final = ("/sign-in", "/sign-out", "/account", "/claim", "/invite/", "/approve/", "/connect/", "/login/")
 UNAUTHENTICATED: Final = 401
 _REPLACED: Final = frozenset({"content-type", "content-length", "www-authenticate", "content-security-policy"})
 

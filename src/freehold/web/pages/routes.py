@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from freehold.web.pages import account, approving, claiming, inviting, signing_in, static
+from freehold.web.pages import account, approving, claiming, connecting, inviting, signing_in, static
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static.router,
@@ -13,4 +13,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     inviting.router,
     account.router,
     approving.router,
+    connecting.router,
 )

@@ -1,0 +1,224 @@
+"""
+/connect/{link}: signing in to an account outside, so that a connection may use it.
+
+The page says what is asked for; a button begins, in the name of whoever presses it, and leads to the provider; the
+provider leads back to /connect/callback. Only who was sent off can come back. A link alone gives nothing to anybody.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from freehold.audit.asking import asking
+from freehold.core.errors import Denied, FreeholdError, Invalid, NotFound
+from freehold.core.tenants import Tenant
+from freehold.store.threads import in_thread
+from freehold.web import cookies
+from freehold.web.abroad import Asks, asks_of
+from freehold.web.access import TheState, require_changing
+from freehold.web.connect_links import LASTING, LONGEST, PAGE, Link, missing, read, written
+from freehold.web.pages.actors import said
+from freehold.web.pages.forms import fields_of, see, sign_in_first
+from freehold.web.pages.rendering import page
+from freehold.web.pages.showing import pieces
+from freehold.web.pages.visiting import Visitor, visitor_of
+from freehold.web.sign_ins import AccountHeldView
+from freehold.web.state import State
+
+router = APIRouter(include_in_schema=False)
+BACK: Final = f"{PAGE}callback"
+"""The one address that providers lead back to; people who register us with one name it."""
+DONE: Final = "done"
+"""Behind the page's address once somebody came back to it connected."""
+_WORD: Final = 4096
+
+LinkText = Annotated[str, Path(max_length=LONGEST)]
+Word = Annotated[str | None, Query(max_length=_WORD)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a link is about, for somebody who may know."""
+
+    link: Link
+    tenant: Tenant | None
+    """None: the platform."""
+    by: str
+    """Who asked, as people say it; empty where it was the visitor, or nobody."""
+    may: bool
+    """Whether the visitor may connect it."""
+
+    @property
+    def owner(self) -> str | None:
+        """Return whose connection it is, as the gateway calls it."""
+        return self.link.tenant or None
+
+
+@router.get(BACK)
+async def come_back(
+    request: Request,
+    state: TheState,
+    code: Word = None,
+    error: Word = None,
+    iss: Word = None,
+    shown: Annotated[str, Query(alias="state", max_length=_WORD)] = "",
+) -> Response:
+    """Finish what was begun by whoever comes back from a provider."""
+    visitor = await visitor_of(request, state)
+    if visitor is None:
+        return sign_in_first(request)
+    before = cookies.connecting(request)
+    try:
+        actor = visitor.caller.actor
+        told = await state.gateway.finish_sign_in(state=shown, code=code, error=error, issuer=iss, by=actor)
+    except FreeholdError as fault:
+        return _failed(request, state, visitor, fault, before)
+    link = Link(tenant=told["tenant"] or "", connection=told["connection"], by=actor, until=state.clock.now() + LASTING)
+    answer = see(f"{PAGE}{written(link, seal=state.seal)}?{DONE}=1")
+    cookies.keep_connecting(answer, "")
+    return answer
+
+
+@router.get(PAGE + "{link}")
+async def show(request: Request, state: TheState, link: LinkText) -> Response:
+    """Show what would be connected, and how it stands with it."""
+    visitor = await visitor_of(request, state)
+    if visitor is None:
+        return sign_in_first(request)
+    subject = await in_thread(_subject, state, visitor, link)
+    asks = await asks_of(state, subject.owner, subject.link.connection)
+    held = AccountHeldView.of(await state.gateway.sign_in_state(subject.owner, asks.name))
+    told = _told(subject, asks, visitor) | await in_thread(_held, state, visitor, held)
+    done = DONE in request.query_params and held.state == "connected"
+    return page(request, "connect.html", visitor.words, **told, address_here=PAGE + link, done=done)
+
+
+@router.post(PAGE + "{link}")
+async def go(request: Request, state: TheState, link: LinkText) -> Response:
+    """
+    Begin in the name of whoever sends this, and lead on to the provider.
+
+    By a page that leads on rather than by a redirect: browsers hold redirects of a form against the page's list of
+    places that forms may lead to, and nobody knows where a provider leads people next.
+    """
+    await fields_of(request)
+    visitor = await visitor_of(request, state)
+    if visitor is None:
+        return see(f"/sign-in?next={PAGE}{link}")
+    subject = await in_thread(_subject, state, visitor, link)
+    _require(subject, visitor)
+    asks = await asks_of(state, subject.owner, subject.link.connection)
+    begun = await state.gateway.start_sign_in(
+        subject.owner, asks.name, by=visitor.caller.actor, redirect_uri=state.settings.base_url + BACK
+    )
+    url = _outward(str(begun["url"]))
+    answer = page(request, "connect_go.html", visitor.words, url=url, host=urlsplit(url).netloc, provider=asks.provider)
+    cookies.keep_connecting(answer, link)
+    return answer
+
+
+def _subject(state: State, visitor: Visitor, text: str) -> Subject:
+    """Return what the link is about if the visitor may know; missing otherwise, whatever the reason."""
+    link, caller = read(text, seal=state.seal), visitor.caller
+    seen = caller.may("connections:read", link.tenant) if link.tenant else caller.may("platform:read")
+    if not seen:
+        raise missing()
+    with state.store.read() as platform:
+        tenant = platform.tenants.find(link.tenant) if link.tenant else None
+        by = said(platform, link.by, visitor) if link.by else ""
+    if tenant is not None:
+        state.rates.work(caller, tenant.id)
+    if link.over(state.clock.now()):
+        raise NotFound(
+            "This link has run out.",
+            code="link_over",
+            remedy=f"`freehold connection connect {link.connection}` prints a new one.",
+        )
+    may = caller.may("connections:write", link.tenant) if link.tenant else caller.may("platform:write")
+    return Subject(link=link, tenant=tenant, by=by, may=may)
+
+
+def _require(subject: Subject, visitor: Visitor) -> None:
+    if not subject.may:
+        scope = "connections:write" if subject.tenant else "platform:write"
+        raise Denied(
+            f"This needs the scope {scope}.", code="missing_scope", remedy="Ask an owner for a role that has it."
+        )
+    if subject.tenant is not None:
+        require_changing(subject.tenant, visitor.caller)
+
+
+def _outward(url: str) -> str:
+    """Return `url` if a browser can be sent there and nothing is run by that."""
+    if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).netloc:
+        raise Invalid("The provider's address is none of a page.", code="bad_config", remedy="Change the connection.")
+    return url
+
+
+def _told(subject: Subject, asks: Asks, visitor: Visitor) -> dict[str, Any]:
+    """Return what the page says of the connection and of what it asks for."""
+    tenant = subject.tenant
+    return {
+        "tenant": (tenant.name or tenant.slug) if tenant else visitor.words("page.platform"),
+        "name": asks.name,
+        "kind": asks.kind,
+        "leads_to": pieces(asks.address),
+        "provider": asks.provider,
+        "host": asks.host,
+        "scopes": [(pieces(scope), asks.words.get(scope, "")) for scope in asks.scopes],
+        "by": subject.by,
+        "asked": subject.link.by != "",
+        "may": subject.may,
+        "until": subject.link.until,
+        "command": f"freehold connection disconnect {asks.name} {f'--tenant {tenant.slug}' if tenant else '--platform'}",
+    }
+
+
+def _held(state: State, visitor: Visitor, held: AccountHeldView) -> dict[str, Any]:
+    """Return what the page says of the account that is connected already."""
+    with state.store.read() as platform:
+        by = said(platform, held.connected_by, visitor) if held.connected_by else ""
+    return {
+        "state": held.state,
+        "account": pieces(held.account),
+        "connected_by": by,
+        "since": _moment(held.connected_at),
+        "ends": None if held.refreshable else _moment(held.expires_at),
+    }
+
+
+def _failed(request: Request, state: State, visitor: Visitor, fault: FreeholdError, before: str) -> Response:
+    """Say what went wrong at the provider or on the way back, and lead to where it can be tried again."""
+    words, name = visitor.words, f"connect.failed_{fault.code}"
+    lines = [words(name)] if words.has(name) else [fault.message, fault.remedy]
+    again = _again(state, before)
+    answer = page(
+        request,
+        "told.html",
+        words,
+        status=fault.status,
+        title=words("connect.failed"),
+        lines=[line for line in [*lines, words("connect.failed_kept")] if line],
+        way_on={"href": PAGE + again, "text": words("connect.again")} if again else {},
+        number=asking.get().request,
+    )
+    if not again:
+        cookies.keep_connecting(answer, "")
+    return answer
+
+
+def _again(state: State, before: str) -> str:
+    """Return the link that the browser kept, if it is one of ours."""
+    try:
+        return before if before and not read(before, seal=state.seal).over(state.clock.now()) else ""
+    except NotFound:
+        return ""
+
+
+def _moment(told: str | None) -> datetime | None:
+    return datetime.fromisoformat(told) if told else None
