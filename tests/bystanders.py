@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nacl.public import PrivateKey, SealedBox
@@ -14,6 +14,7 @@ from typing_extensions import override
 from freehold.audit.canonical import canonical
 from freehold.audit.chain import Head
 from freehold.audit.heads import export_body, signed_line
+from freehold.core.effects import EffectKind
 from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.core.tools import Told
 from freehold.runs.engine import Engine, Ticket
@@ -63,6 +64,8 @@ class FakeGateway(FakeMoney, FakeSignIns):
     secrets: dict[tuple[str | None, str], int] = field(default_factory=dict)
     connections: dict[tuple[str | None, str], dict[str, Any]] = field(default_factory=dict)
     decided: dict[str, bool] = field(default_factory=dict)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was shown to whoever decided, beside the hash."""
     published: list[str] = field(default_factory=list)
     tools: dict[str, dict[str, Told]] = field(default_factory=dict)
     """What each connection can do, by operation."""
@@ -140,13 +143,38 @@ class FakeGateway(FakeMoney, FakeSignIns):
     async def tools_of(self, tenant: str, connections: Sequence[str]) -> dict[str, dict[str, Told]]:
         return {name: self.tools[name] for name in connections if name in self.tools}
 
+    async def list_tools(self, tenant: str | None, connection: str) -> list[dict[str, Any]]:
+        if (tenant, connection) not in self.connections:
+            raise NotFound("There is no such connection.", code="unknown_connection")
+        return [
+            asdict(told.pinned) | {"name": name, "apart": told.apart, "kind_by": "", "seen_at": 1_767_268_800_000}
+            for name, told in self.tools.get(connection, {}).items()
+        ]
+
+    async def refresh_tools(
+        self, tenant: str | None, connection: str, *, document: dict[str, Any] | None, by: str
+    ) -> dict[str, Any]:
+        await self.list_tools(tenant, connection)
+        return {"added": [], "removed": [], "changed": [], "left_out": {}}
+
+    async def set_tool_kind(
+        self, tenant: str | None, connection: str, tool: str, *, kind: str, by: str
+    ) -> dict[str, Any]:
+        known = await self.list_tools(tenant, connection)
+        if tool not in {one["name"] for one in known}:
+            raise NotFound("There is no such tool.", code="unknown_tool")
+        told = self.tools[connection][tool]
+        self.tools[connection][tool] = replace(told, pinned=replace(told.pinned, kind=EffectKind(kind)))
+        return next(one for one in await self.list_tools(tenant, connection) if one["name"] == tool)
+
     async def publish(self, *, version: str, **granted: Any) -> None:
         self.published.append(version)
 
-    async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
+    async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str, **shown: Any) -> None:  # noqa: A002
         if key in self.decided:
             raise Conflict("It was decided.", code="already_decided")
         self.decided[key] = approve
+        self.shown[key] = shown
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int

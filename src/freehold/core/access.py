@@ -103,6 +103,9 @@ POST    /tenants/{tenant}/connections                   connections:write
 PATCH   /tenants/{tenant}/connections/{name}            connections:write
 POST    /tenants/{tenant}/connections/{name}/test       connections:write
 DELETE  /tenants/{tenant}/connections/{name}            connections:write
+GET     /tenants/{tenant}/connections/{name}/tools      connections:read
+POST    /tenants/{tenant}/connections/{name}/tools      connections:write
+PATCH   /tenants/{tenant}/connections/{name}/tools/{tool}  connections:write
 POST    /tenants/{tenant}/connections/{name}/sign-in    connections:write
 GET     /tenants/{tenant}/connections/{name}/sign-in    connections:read
 DELETE  /tenants/{tenant}/connections/{name}/sign-in    connections:write
@@ -151,6 +154,9 @@ POST    /connections                                    platform:write
 PATCH   /connections/{name}                             platform:write
 POST    /connections/{name}/test                        platform:write
 DELETE  /connections/{name}                             platform:write
+GET     /connections/{name}/tools                       platform:read
+POST    /connections/{name}/tools                       platform:write
+PATCH   /connections/{name}/tools/{tool}                platform:write
 POST    /connections/{name}/sign-in                     platform:write
 GET     /connections/{name}/sign-in                     platform:read
 DELETE  /connections/{name}/sign-in                     platform:write

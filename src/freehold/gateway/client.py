@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any, final
 
 from freehold.core.ceremonies import Claims
-from freehold.core.effects import Effect, EffectKind, EffectState, Outcome
-from freehold.core.tools import Pinned, Told
+from freehold.core.effects import Effect, EffectState, Outcome
 from freehold.gateway.dialling import Line, OnText
 from freehold.gateway.money_line import MoneyLine
 from freehold.gateway.sign_in_line import SignInLine
+from freehold.gateway.tool_line import ToolLine
 from freehold.gateway.vault_line import VaultLine
 
 __all__ = ["ChatReply", "OnText", "ToolCall", "WebGateway", "Work", "WorkerGateway"]
@@ -122,7 +122,7 @@ class WorkerGateway(Line):
 
 
 @final
-class WebGateway(MoneyLine, VaultLine, SignInLine):
+class WebGateway(MoneyLine, VaultLine, SignInLine, ToolLine):
     """What web may ask of the gateway; no tenant means the platform itself."""
 
     async def create_connection(
@@ -152,11 +152,6 @@ class WebGateway(MoneyLine, VaultLine, SignInLine):
         """Close a destination again."""
         await self.ask("destinations/remove", {"tenant": tenant, "name": name, "by": by})
 
-    async def tools_of(self, tenant: str, connections: Sequence[str]) -> dict[str, dict[str, Told]]:
-        """Return what each of these connections of `tenant` can do now, by operation; none that is not there."""
-        told = await self.ask("tools/of", {"tenant": tenant, "connections": list(connections)})
-        return {name: {op: _tool(one) for op, one in tools.items()} for name, tools in told.items()}
-
     async def publish(
         self,
         *,
@@ -173,9 +168,25 @@ class WebGateway(MoneyLine, VaultLine, SignInLine):
         grants = {"tenant": tenant, "agent": agent, "version": version, "model": model, "tools": tools, "by": by}
         await self.ask("publish", grants | {"pins": dict(pins), "egress": list(egress)})
 
-    async def decide(self, *, tenant: str, key: str, hash: str, approve: bool, by: str) -> None:  # noqa: A002
-        """Decide about an effect that was asked about, naming the bytes that were shown."""
-        await self.ask("decide", {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by})
+    async def decide(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        hash: str,  # noqa: A002
+        approve: bool,
+        by: str,
+        kind: str | None = None,
+        again: bool | None = None,
+    ) -> None:
+        """
+        Decide about an effect that was asked about, or that may have happened, naming the bytes that were shown.
+
+        `kind` and `again` are what was shown of what it does, and of whether it may have happened already; where
+        they are not so, `Conflict` (`altered`) is raised.
+        """
+        told = {"tenant": tenant, "key": key, "hash": hash, "approve": approve, "by": by}
+        await self.ask("decide", told | {"kind": kind, "again": again})
 
     async def audit(
         self, tenant: str | None, *, after: int = 0, limit: int = 500, **wanted: str | int
@@ -310,8 +321,3 @@ class WebGateway(MoneyLine, VaultLine, SignInLine):
 
 def _outcome(told: dict[str, Any]) -> Outcome:
     return Outcome(**(told | {"state": EffectState(told["state"])}))
-
-
-def _tool(told: dict[str, Any]) -> Told:
-    pinned = told["pinned"]
-    return Told(apart=told["apart"], pinned=Pinned(**pinned | {"kind": EffectKind(pinned["kind"])}))

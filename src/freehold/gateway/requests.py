@@ -120,6 +120,17 @@ class ToolsRequest(TenantRequest, kw_only=True):
     connections: list[str]
 
 
+class ToolRequest(TenantRequest, kw_only=True):
+    """A question about the tools of one connection, or a wish for them to be other."""
+
+    connection: str
+    by: str = ""
+    document: dict[str, Any] | None = None
+    """An OpenAPI document that tells of them."""
+    tool: str = ""
+    kind: str = ""
+
+
 class PublishRequest(msgspec.Struct, kw_only=True):
     """What an immutable version is granted."""
 

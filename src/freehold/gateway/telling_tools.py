@@ -28,6 +28,19 @@ def told_of(tx: Tx, drivers: Drivers, *, tenant: str | None, names: Sequence[str
     }
 
 
+def listed(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> list[dict[str, Any]]:
+    """Return the tools of the connection `name` as `tenant` sees it, by name."""
+    connected = connections.find(tx, drivers, tenant=tenant, name=name)
+    if connected is None:
+        raise connections.missing(name)
+    rows = {row.name: row for row in tools.rows_of(tx, connected)}
+    usual = {tool.name for tool in tools.always(drivers, connected)}
+    return [
+        _line(tool, None if tool.name in usual else rows[tool.name])
+        for tool in tools.of_connection(tx, drivers, connected)
+    ]
+
+
 def pinned(tool: Tool) -> Pinned:
     """Return what a version pins of `tool`."""
     return Pinned(
@@ -43,3 +56,17 @@ def plain(text: str) -> str:
 
 def _told(tool: Tool) -> dict[str, Any]:
     return {"apart": bool(tool.how), "pinned": pinned(tool)}
+
+
+def _line(tool: Tool, row: Any) -> dict[str, Any]:
+    shown = pinned(tool)
+    return {
+        "name": tool.name,
+        "description": shown.description,
+        "parameters": tool.parameters,
+        "kind": tool.kind,
+        "hash": shown.hash,
+        "apart": bool(tool.how),
+        "kind_by": row.kind_by if row else "",
+        "seen_at": row.seen_at if row else None,
+    }

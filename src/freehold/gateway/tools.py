@@ -51,11 +51,21 @@ def find(tx: Tx, drivers: Drivers, connected: Connected, name: str) -> Tool | No
 
 def of_connection(tx: Tx, drivers: Drivers, connected: Connected) -> Sequence[Tool]:
     """Return all that a connection can do, by name; what its kind always can goes before what it was told of."""
-    driver = drivers.connectors.get(connected.kind)
-    always = {tool.name: tool for tool in driver.tools(connected.config)} if driver else {}
+    told = {row.name: tool_of(row) for row in rows_of(tx, connected)}
+    found = told | {tool.name: tool for tool in always(drivers, connected)}
+    return [found[name] for name in sorted(found)]
+
+
+def rows_of(tx: Tx, connected: Connected) -> Sequence[Any]:
+    """Return the rows of all that a connection was told of."""
     here = tools.c.tenant == connected.owner, tools.c.connection == connected.name
-    told = {row.name: tool_of(row) for row in tx.execute(select(tools).where(*here)).all()}
-    return [tool for _, tool in sorted((told | always).items())]
+    return tx.execute(select(tools).where(*here).order_by(tools.c.name)).all()
+
+
+def always(drivers: Drivers, connected: Connected) -> Sequence[Tool]:
+    """Return what every connection like this can do."""
+    driver = drivers.connectors.get(connected.kind)
+    return driver.tools(connected.config) if driver else ()
 
 
 def tool_of(row: Any) -> Tool:

@@ -18,6 +18,7 @@ from freehold.web import (
     budgets,
     channels,
     chat_completions,
+    connection_tools,
     connections,
     destinations,
     health,
@@ -55,8 +56,8 @@ from freehold.web.state import State
 
 NOUNS = (
     ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, messages, approvals, secrets,
-    connections, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets, accounts, levels, model_keys,
-    audit,
+    connections, connection_tools, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets,
+    accounts, levels, model_keys, audit,
 )  # fmt: skip
 OUTSIDE = (health, hooks, chat_completions, oidc)
 
