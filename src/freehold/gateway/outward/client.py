@@ -142,6 +142,8 @@ class Client:
                 auto_decompress=False,
                 trust_env=False,
             )
+            # A server that hangs up may have done it: aiohttp would send a PUT or DELETE again, and offers no other way.
+            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
 
