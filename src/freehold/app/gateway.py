@@ -29,6 +29,7 @@ from freehold.app.model_drivers import model_drivers
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
+from freehold.drivers.connector.http.driver import Http
 from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.webhook import Webhook, verifier, webhook_trouble
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
@@ -53,7 +54,7 @@ from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
 from freehold.gateway.money.prices import Prices
 from freehold.gateway.money_socket import Money
-from freehold.gateway.outward.client import Client
+from freehold.gateway.outward.client import Client, trouble
 from freehold.gateway.outward.destinations import Destinations
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.placing import SecondPlace
@@ -106,13 +107,14 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
     keep = open_store(settings, clock)
     guard = Guard(Destinations(keep).allowed)
-    providers, receivers = Client(guard, told=provider_trouble), Client(guard, told=webhook_trouble)
+    providers, receivers, servers = (Client(guard, told=told) for told in (provider_trouble, webhook_trouble, trouble))
     drivers = Drivers(
         models=model_drivers(providers, clock),
         connectors=MappingProxyType(
             {
                 "smtp": Smtp(settings.smtp_url, settings.mail_from, clock, prints=settings.on_loopback),
                 "webhook": Webhook(receivers, clock),
+                "http": Http(servers),
             }
         ),
     )
@@ -164,7 +166,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         await flights.drain()
         await engine.drain()
         await books.drain()
-        for client in (providers, receivers):
+        for client in (providers, receivers, servers):
             await client.close()
         if provider is not None:
             await provider.close()

@@ -20,16 +20,18 @@ def is_plain(encoding: str) -> bool:
 class Unpacked:
     """Gives back what was packed, piece by piece, and no more of it than is allowed."""
 
-    def __init__(self, encoding: str, most: int) -> None:
+    def __init__(self, encoding: str, most: int, *, cut: bool = False) -> None:
         """
-        Unpack `encoding`, up to `most` bytes.
+        Unpack `encoding`, up to `most` bytes; `cut` off there what is more, instead of raising.
 
         Raises `Unavailable` (`unreadable_answer`) for an encoding that nobody asked for and nobody can look into here.
         """
         said = encoding.strip().lower()
         if not is_plain(said) and said not in {"gzip", "x-gzip", "deflate"}:
             raise unreadable()
-        self._said, self._left = said, most
+        self._left, self._cut = most, cut
+        self.full = False
+        """Whether more came than is allowed, and was cut off."""
         self._step: Callable[[bytes], bytes] = self._plain if is_plain(said) else self._inflated
         self._packed = zlib.decompressobj(_GZIP) if said in {"gzip", "x-gzip"} else None
         self._begun = False
@@ -45,9 +47,11 @@ class Unpacked:
             found = self._step(data) if data else b""
         except zlib.error as error:
             raise unreadable() from error
-        self._left -= len(found)
-        if self._left < 0:
+        self.full = len(found) > self._left
+        if self.full and not self._cut:
             raise too_much()
+        found = found[: self._left]
+        self._left -= len(found)
         return found
 
     def end(self) -> None:

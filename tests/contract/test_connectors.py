@@ -1,0 +1,93 @@
+"""Every connector, and what each promises beyond the contract."""
+
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from freehold.core.errors import Invalid
+from freehold.drivers.connector.http.driver import Http
+from freehold.drivers.connector.smtp import Smtp
+from freehold.drivers.connector.webhook import Webhook
+from freehold.gateway.ports import ConnectorDriver, Credential
+from freehold.testing.clock import FakeClock
+from freehold.testing.contract.connector import ConnectorContract
+from tests.dialling import client
+from tests.gateways import SECRET
+
+NOBODY = "http://127.0.0.1:1"
+
+
+class TestWebhook(ConnectorContract):
+    @override
+    def driver(self) -> ConnectorDriver:
+        return Webhook(client(), FakeClock())
+
+    @override
+    def config(self) -> dict[str, Any]:
+        return {"url": f"{NOBODY}/hook"}
+
+    @override
+    def credential(self) -> Credential:
+        return Credential(SECRET)
+
+    @override
+    def arguments(self) -> dict[str, Any]:
+        return {"text": "hello"}
+
+
+class TestSmtp(ConnectorContract):
+    @override
+    def driver(self) -> ConnectorDriver:
+        return Smtp("smtp://127.0.0.1:1", "bot@example.org", FakeClock())
+
+    @override
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    @override
+    def checked(self) -> bool:
+        return False
+
+    @override
+    def credential(self) -> Credential:
+        return Credential()
+
+    @override
+    def arguments(self) -> dict[str, Any]:
+        return {"to": "ada@example.org", "subject": "Hello", "text": "How are you?"}
+
+    @override
+    def test_a_refusal_never_repeats_the_secret(self) -> None:
+        pytest.skip("nobody names a secret for it")
+
+
+class TestHttp(ConnectorContract):
+    @override
+    def driver(self) -> ConnectorDriver:
+        return Http(client())
+
+    @override
+    def config(self) -> dict[str, Any]:
+        return {"base_url": f"{NOBODY}/v2", "allow": ["GET:/items/*", "POST:/items"]}
+
+    @override
+    def credential(self) -> Credential:
+        return Credential("sk-there-1234567890")
+
+    @override
+    def arguments(self) -> dict[str, Any]:
+        return {"path": "/items/5", "query": {"a": 1, "b": ["x", "y"]}}
+
+    def test_it_can_do_what_its_patterns_mention_and_says_so(self) -> None:
+        assert {tool.name: tool.kind.value for tool in self.tools()} == {"get": "read", "post": "message"}
+        assert "/items/*" in self.tools()[0].description
+
+    def test_it_knows_repeats_only_where_a_header_is_named(self) -> None:
+        assert not self.driver().idempotent(self.config())
+        assert self.driver().idempotent(self.config() | {"idempotency": "Idempotency-Key"})
+
+    def test_one_that_would_allow_nothing_is_refused(self) -> None:
+        with pytest.raises(Invalid) as refused:
+            self.driver().check({"base_url": "https://api.example.com"}, Credential())
+        assert "--allow" in refused.value.remedy
