@@ -90,7 +90,7 @@ lock: dev ## Renew the hashed requirement files (UPGRADE=--upgrade for the newes
 	        --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE) --group build $$extras \
 	        pyproject.toml -o requirements/$$set.txt; \
 	done
-	@for set in clients clients-litellm; do \
+	@for set in clients clients-litellm mcp; do \
 	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	        --no-emit-index-url --no-emit-find-links $(UPGRADE) requirements/$$set.in -o requirements/$$set.txt; \
 	done

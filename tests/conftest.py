@@ -15,6 +15,7 @@ BUDGETS = {
     "browser": 90,
     "identity": 30,
     "clients": 60,
+    "mcp": 60,
     "chaos": 120,
     "security": 120,
 }
