@@ -1,12 +1,13 @@
 """What a model is shown, and in which spelling."""
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.agents.chat import NO_RESULT, body, messages
+from freehold.agents.chat import NO_RESULT, body, messages, wire_name
 from freehold.agents.context import MAX_RESULT, Context, bounded
 from freehold.agents.sources import ToolSpec
 from freehold.core.effects import Verdict
@@ -131,3 +132,10 @@ def test_readers_of_a_context_are_those_who_may_read_all_of_it() -> None:
     context.add([part(Role.RESULT, also, id="1", name="x", value="v")])
     assert context.label.readers == frozenset({"bob"})
     assert context.label.tainted
+
+
+@given(st.lists(st.from_regex(r"([a-z_.]{1,6}|[a-z_]{1,70}\.[a-z_.]{1,70})", fullmatch=True), unique=True, max_size=8))
+def test_no_two_tools_go_by_the_same_name_and_every_name_is_one_that_providers_take(tools: list[str]) -> None:
+    names = [wire_name(tool) for tool in tools]
+    assert len(set(names)) == len(tools)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for name in names)

@@ -1,8 +1,9 @@
 """Parts as the chat completions interface spells them, and tools likewise: pure, and the same bytes every time."""
 
+import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from freehold.agents.context import text_of
 from freehold.agents.furnishing import FOLDER
@@ -10,6 +11,7 @@ from freehold.agents.sources import ToolSpec
 from freehold.core.parts import Part, Role
 
 NO_RESULT = "(no result: the turn ended before this call did)"
+LONGEST_NAME: Final = 64
 
 
 def body(parts: Sequence[Part], tools: Sequence[ToolSpec]) -> dict[str, Any]:
@@ -45,8 +47,16 @@ def messages(parts: Sequence[Part]) -> list[dict[str, Any]]:
 
 
 def wire_name(tool: str) -> str:
-    """Return the name by which a model knows a tool: providers allow no dot."""
-    return tool.replace(".", "__")
+    """
+    Return the name by which a model knows a tool: providers allow no dot, and 64 signs.
+
+    Where another tool could come to the same name, or it is too long, its hash tells it apart.
+    """
+    name = tool.replace(".", "__")
+    ours = tool.count(".") + tool.count("__")
+    if ours <= 1 and "___" not in name and len(name) <= LONGEST_NAME and (ours == 0 or "." in tool):
+        return name
+    return f"{name[: LONGEST_NAME - 11]}_{hashlib.sha256(tool.encode()).hexdigest()[:10]}"
 
 
 def _end_of_reply(parts: Sequence[Part], start: int) -> int:

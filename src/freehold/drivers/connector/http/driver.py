@@ -13,19 +13,21 @@ from freehold.core.errors import Invalid
 from freehold.core.tools import Tool
 from freehold.drivers.connector.http import operations
 from freehold.drivers.connector.http.results import Body
+from freehold.gateway.openapi.reading import tools_of
 from freehold.gateway.outward.client import Client, Trouble, trouble
 from freehold.gateway.outward.exchange import Sent
-from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential
+from freehold.gateway.ports import ConnectorCall, Credential, Discovering, Reached
 from freehold.gateway.requesting import allowing, checking, injecting
 from freehold.gateway.requesting.callers import same_header
 from freehold.gateway.requesting.shaping import Shaped, fixed, shape
+from freehold.store.threads import in_thread
 
 SECONDS: Final = 60.0
 ALSO: Final = frozenset({"allow", "idempotency"})
 
 
 @final
-class Http(ConnectorDriver):
+class Http(Discovering):
     """Asks APIs; what they answer, whatever its status, is what came of it."""
 
     kind = "http"
@@ -62,6 +64,16 @@ class Http(ConnectorDriver):
     @override
     def idempotent(self, config: Mapping[str, Any]) -> bool:
         return bool(config.get("idempotency"))
+
+    @override
+    async def discover(self, to: Reached, document: Mapping[str, Any] | None) -> Sequence[Tool]:
+        if document is None:
+            raise Invalid(
+                "An API does not say by itself what it can do.",
+                code="nothing_to_ask",
+                remedy="Give a document that says it: freehold connection tools NAME --openapi FILE",
+            )
+        return await in_thread(tools_of, document)
 
     @override
     async def perform(self, call: ConnectorCall) -> dict[str, Any]:
