@@ -23,7 +23,7 @@ class FakeSignIns:
     """As much of the gateway's sign-ins as web's own tests need; journeys use the real one."""
 
     begun: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Sign-ins under way by the state that comes back."""
+    """Sign-ins under way, by their ids."""
     signed_in_to: dict[tuple[str | None, str], dict[str, Any]] = field(default_factory=dict)
     """Accounts by tenant and connection."""
     provider: str = "https://id.provider.example/authorize"
@@ -37,30 +37,43 @@ class FakeSignIns:
     async def start_sign_in(self, tenant: str | None, connection: str, *, by: str, redirect_uri: str) -> dict[str, Any]:
         if self.fails is not None:
             raise self.fails
-        state = f"state-{len(self.begun)}"
-        self.begun[state] = {"tenant": tenant, "connection": connection, "by": by, "redirect_uri": redirect_uri}
+        sign_in = f"sgn_{len(self.begun)}"
+        state = f"{sign_in}.random"
+        self.begun[sign_in] = {
+            "id": sign_in,
+            "tenant": tenant,
+            "connection": connection,
+            "by": by,
+            "redirect_uri": redirect_uri,
+        }
+        self.begun[sign_in]["state"] = "waiting"
         url = f"{self.provider}?state={state}"
-        told = {"id": state, "url": url, "expires_at": LATER, "scopes": OAUTH["scopes"]}
+        told = {"id": sign_in, "url": url, "expires_at": LATER, "scopes": OAUTH["scopes"]}
         return told | {"provider": "id.provider.example", "name": "id.provider.example"}
 
     async def finish_sign_in(
         self, *, state: str, code: str | None, error: str | None, issuer: str | None, by: str
     ) -> dict[str, Any]:
-        found = self.begun.get(state)
-        if found is None or found["by"] != by:
+        found = self.begun.get(state.partition(".")[0])
+        if found is None or found["by"] != by or not state.endswith(".random"):
             raise NotFound("There is no such sign-in.", code="unknown_sign_in", remedy="Begin again.")
-        if found.get("over"):
+        if found["state"] != "waiting":
             raise Conflict("It is over.", code="sign_in_over", remedy="Begin again.")
-        found["over"] = True
+        found["state"] = "denied" if error else "failed" if self.fails else "connected"
         if error:
             raise Denied(f"The provider said {error}.", code="sign_in_denied", remedy="Begin again.")
         if self.fails is not None:
             raise self.fails
         return self._hold(found["tenant"], found["connection"], by)
 
+    async def sign_in(self, sign_in: str) -> dict[str, Any]:
+        if sign_in not in self.begun:
+            raise NotFound("There is no such sign-in.", code="unknown_sign_in")
+        return self.begun[sign_in]
+
     async def start_device(self, tenant: str | None, connection: str, *, by: str) -> dict[str, Any]:
-        told = {"id": "sgn_1", "user_code": "WDJB-MJHT", "uri": "https://id.provider.example/device"}
-        self.begun["sgn_1"] = {"tenant": tenant, "connection": connection, "by": by}
+        told = {"id": "sgn_device", "user_code": "WDJB-MJHT", "uri": "https://id.provider.example/device"}
+        self.begun["sgn_device"] = {"tenant": tenant, "connection": connection, "by": by}
         return told | {"uri_complete": "", "interval": 5, "expires_at": LATER}
 
     async def poll_device(self, tenant: str | None, sign_in: str, *, by: str) -> dict[str, Any]:

@@ -86,9 +86,9 @@ def test_an_admin_follows_the_link_connects_and_sees_it_done(
     for told in ("crm", "acme", "api.provider.example", "id.provider.example", "contacts.write", "The operator asks"):
         assert told in shown, told
     assert web.gateway.begun == {}
-    assert sent_off(browser, page, mira) == "https://id.provider.example/authorize?state=state-0"
-    assert web.gateway.begun["state-0"]["redirect_uri"] == f"http://{ADDRESS}/connect/callback"
-    back = come_back(browser, mira, state="state-0")
+    assert sent_off(browser, page, mira) == "https://id.provider.example/authorize?state=sgn_0.random"
+    assert web.gateway.begun["sgn_0"]["redirect_uri"] == f"http://{ADDRESS}/connect/callback"
+    back = come_back(browser, mira, state="sgn_0.random")
     assert back.status_code == 303
     done = browser.get(back.headers["location"], headers=mira)
     assert "crm is connected" in done.text
@@ -99,11 +99,19 @@ def test_an_admin_follows_the_link_connects_and_sees_it_done(
     )  # fmt: skip
 
 
+def test_loading_the_last_page_again_shows_the_same(
+    acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str]
+) -> None:
+    sent_off(browser, link(api), mira)
+    first, again = (come_back(browser, mira, state="sgn_0.random") for _ in range(2))
+    assert (again.status_code, again.headers["location"]) == (303, first.headers["location"])
+
+
 def test_who_is_not_signed_in_signs_in_first_and_comes_back(api: TestClient, acme: Tenant, browser: TestClient) -> None:
     page = link(api)
     told = browser.get(page, follow_redirects=False)
     assert (told.status_code, told.headers["location"]) == (303, f"/sign-in?next={page}")
-    told = come_back(browser, {}, state="state-0")
+    told = come_back(browser, {}, state="sgn_0.random")
     assert told.headers["location"].startswith("/sign-in?next=/connect/callback%3Fcode%3Dc")
 
 
@@ -134,26 +142,29 @@ def test_saying_no_at_the_provider_leads_back_to_where_it_can_be_tried_again(
 ) -> None:
     page = link(api)
     sent_off(browser, page, mira)
-    kept = browser.cookies["__Host-freehold-connect"]
-    who = mira | {"Cookie": f"{mira['Cookie']}; __Host-freehold-connect={kept}"}
-    told = browser.get(
-        "/connect/callback", params={"error": "access_denied", "state": "state-0"}, headers=who, follow_redirects=False
-    )
+    told = come_back(browser, mira, state="sgn_0.random", error="access_denied")
     assert told.status_code == 403
     assert "You did not agree" in told.text
-    assert f'href="{page}"' in told.text
+    again = re.search(r'href="(/connect/[^"]+)"', told.text)
+    assert again
+    assert "Continue to id.provider.example" in browser.get(again[1], headers=mira).text
     assert api.get(SIGN_IN).json()["state"] == "none"
 
 
 @pytest.mark.parametrize(
     ("state", "status", "said"),
-    [("state-0", 409, "was used already"), ("state-9", 404, "You did not begin this sign-in")],
+    [
+        ("sgn_0.random", 409, "was used already"),
+        ("sgn_0.guessed", 404, "You did not begin this sign-in"),
+        ("sgn_9.random", 404, "You did not begin this sign-in"),
+        ("", 404, "You did not begin this sign-in"),
+    ],
 )
 def test_a_way_back_that_leads_nowhere_is_explained(
     acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str], state: str, status: int, said: str
 ) -> None:
     sent_off(browser, link(api), mira)
-    assert come_back(browser, mira, state="state-0").status_code == 303
+    come_back(browser, mira, state="sgn_0.random", error="access_denied")
     told = come_back(browser, mira, state=state)
     assert (told.status_code, said in told.text) == (status, True), told.text
 
@@ -163,7 +174,7 @@ def test_a_provider_that_is_away_is_told_in_its_own_words(
 ) -> None:
     sent_off(browser, link(api), mira)
     web.gateway.fails = Unavailable("id.provider.example does not answer.", remedy="Begin again in a minute.")
-    told = come_back(browser, mira, state="state-0")
+    told = come_back(browser, mira, state="sgn_0.random")
     assert told.status_code == 503
     assert "id.provider.example does not answer." in told.text
     assert "Begin again in a minute." in told.text
@@ -172,7 +183,7 @@ def test_a_provider_that_is_away_is_told_in_its_own_words(
 def test_an_account_that_ran_out_is_connected_anew(
     web: Web, acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str]
 ) -> None:
-    account = {"state": "expired", "account": "mira@provider.example", "scopes": [], "expires_at": None}
+    account: dict[str, Any] = {"state": "expired", "account": "mira@provider.example", "scopes": [], "expires_at": None}
     account |= {"refreshable": False, "connected_by": "operator", "connected_at": "2026-01-01T12:00:00+00:00"}
     web.gateway.signed_in_to[acme.id, "crm"] = account
     shown = browser.get(link(api), headers=mira).text
@@ -198,7 +209,7 @@ def test_the_platforms_own_connection_is_connected_by_operators(
     assert browser.get(page, headers=mira).status_code == 404
     who = crowd.signed_in(web, crowd.person(web, platform_role=PlatformRole.OPERATOR))
     sent_off(browser, page, who)
-    assert come_back(browser, who, state="state-0").status_code == 303
+    assert come_back(browser, who, state="sgn_0.random").status_code == 303
     assert api.get("/api/v1/connections/shared/sign-in").json()["state"] == "connected"
 
 
@@ -217,7 +228,7 @@ def test_an_account_is_given_up(
     web: Web, acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str]
 ) -> None:
     sent_off(browser, link(api), mira)
-    come_back(browser, mira, state="state-0")
+    come_back(browser, mira, state="sgn_0.random")
     assert api.delete(SIGN_IN).json() == {"revoked": True}
     assert api.get(SIGN_IN).json()["state"] == "none"
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from freehold.core.errors import Conflict, NotFound
 from freehold.gateway.client import WebGateway
+from freehold.web.abroad import AccountHeldView, held_by
 from freehold.web.access import IdempotencyKey, InTenant, Operator, TheState
 from freehold.web.once import once
 from freehold.web.state import State
@@ -56,6 +57,8 @@ class ConnectionView(BaseModel):
     secret: str | None
     made_by: str
     made_at: str
+    sign_in: AccountHeldView | None = None
+    """The account it uses, where people sign in to it; told in lists."""
 
 
 @router.post("/tenants/{tenant}/connections", status_code=201)
@@ -161,7 +164,9 @@ async def _change(
 
 
 async def _listed(gateway: WebGateway, tenant: str | None) -> Listed[ConnectionView]:
-    return Listed(items=[_view(connection) for connection in await gateway.list_connections(tenant)])
+    known = await gateway.list_connections(tenant)
+    held = await held_by(gateway, tenant, known)
+    return Listed(items=[_view(connection | {"sign_in": held.get(connection["name"])}) for connection in known])
 
 
 def _view(connection: dict[str, Any]) -> ConnectionView:

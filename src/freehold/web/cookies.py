@@ -1,7 +1,7 @@
 """
-The cookies there are: one holds a session, one tells a browser from others before anybody signed in.
+The two cookies there are: one holds a session, one tells a browser from others before anybody signed in.
 
-A third one lasts for minutes, and holds the way back to a page from which somebody was sent elsewhere. All keep to this host, to what came over a safe way and to requests of our own pages, and no script reads them.
+Both keep to this host, to what came over a safe way and to requests of our own pages, and no script reads them.
 """
 
 from typing import Final
@@ -14,8 +14,6 @@ from freehold.web.head import COOKIE
 
 BROWSER: Final = "__Host-freehold-browser"
 BROWSER_SECONDS: Final = 86_400
-CONNECTING: Final = "__Host-freehold-connect"
-CONNECTING_SECONDS: Final = 900
 LEAVING: Final = '"cache", "cookies", "storage"'
 """Clear-Site-Data of whoever signs out: nothing of theirs stays in the browser."""
 
@@ -34,16 +32,6 @@ def browser_of(request: Request) -> Browser:
 def keep(response: Response, browser: Browser) -> None:
     """Let the browser show its nonce from now on."""
     _set(response, BROWSER, browser.nonce, seconds=BROWSER_SECONDS)
-
-
-def connecting(request: Request) -> str:
-    """Return the link from whose page the browser was sent to a provider; empty where there is none."""
-    return request.cookies.get(CONNECTING, "")
-
-
-def keep_connecting(response: Response, link: str) -> None:
-    """Let the browser keep the way back to the page of `link`; an empty one is forgotten."""
-    _set(response, CONNECTING, link, seconds=CONNECTING_SECONDS if link else 0)
 
 
 def sign_in(response: Response, opened: Opened) -> None:

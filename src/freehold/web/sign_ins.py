@@ -1,13 +1,13 @@
 """Accounts outside that somebody signs in to, so that a connection may use them: in a browser, or with a device's code."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from freehold.core.tenants import Caller
-from freehold.web.abroad import asks_of
+from freehold.web.abroad import AccountHeldView, asks_of
 from freehold.web.access import InTenant, Operator, TheState
 from freehold.web.connect_links import LASTING, PAGE, Link, written
 from freehold.web.connections import ConnectionName
@@ -26,29 +26,6 @@ class LinkView(BaseModel):
     page: str
     """For whoever may change the connection: it says what is asked for, and leads on to the provider."""
     expires_at: Moment
-
-
-class AccountHeldView(BaseModel):
-    """The account that a connection uses, as far as it is known; never what opens it."""
-
-    state: Literal["none", "connected", "expired"]
-    """`none`: nobody signed in. `expired`: somebody has to do it again."""
-    account: str = ""
-    """As the provider calls it, where it says so."""
-    scopes: list[str] = []
-    expires_at: str | None = None
-    """When what we hold runs out; null where the provider does not say."""
-    refreshable: bool = False
-    """Whether it is renewed by itself before it runs out."""
-    connected_by: str = ""
-    connected_at: str | None = None
-
-    @classmethod
-    def of(cls, told: dict[str, Any]) -> "AccountHeldView":
-        """Show an account as the gateway tells it."""
-        named = {name: told[name] for name in cls.model_fields if told.get(name) is not None}
-        times = {name: told_moment(named[name]) for name in ("expires_at", "connected_at") if name in named}
-        return cls(**named | times)
 
 
 class DisconnectedView(BaseModel):
@@ -75,7 +52,7 @@ class DeviceView(BaseModel):
 class DeviceStateView(BaseModel):
     """How it stands with a code."""
 
-    state: Literal["waiting", "connected", "denied", "expired"]
+    state: Literal["waiting", "connected", "denied", "failed", "expired"]
     account: str = ""
     interval: float | None = None
     """Where the provider wants to be asked less often from now on."""

@@ -18,8 +18,7 @@ from freehold.audit.asking import asking
 from freehold.core.errors import Denied, FreeholdError, Invalid, NotFound
 from freehold.core.tenants import Tenant
 from freehold.store.threads import in_thread
-from freehold.web import cookies
-from freehold.web.abroad import Asks, asks_of
+from freehold.web.abroad import AccountHeldView, Asks, asks_of
 from freehold.web.access import TheState, require_changing
 from freehold.web.connect_links import LASTING, LONGEST, PAGE, Link, missing, read, written
 from freehold.web.pages.actors import said
@@ -27,7 +26,6 @@ from freehold.web.pages.forms import fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
 from freehold.web.pages.showing import pieces
 from freehold.web.pages.visiting import Visitor, visitor_of
-from freehold.web.sign_ins import AccountHeldView
 from freehold.web.state import State
 
 router = APIRouter(include_in_schema=False)
@@ -72,16 +70,15 @@ async def come_back(
     visitor = await visitor_of(request, state)
     if visitor is None:
         return sign_in_first(request)
-    before = cookies.connecting(request)
+    actor, begun = visitor.caller.actor, await _begun(state, visitor, shown)
     try:
-        actor = visitor.caller.actor
-        told = await state.gateway.finish_sign_in(state=shown, code=code, error=error, issuer=iss, by=actor)
+        if begun is None or begun["state"] != "connected":  # else it is only loaded anew
+            await state.gateway.finish_sign_in(state=shown, code=code, error=error, issuer=iss, by=actor)
+        if begun is None:
+            raise missing()
     except FreeholdError as fault:
-        return _failed(request, state, visitor, fault, before)
-    link = Link(tenant=told["tenant"] or "", connection=told["connection"], by=actor, until=state.clock.now() + LASTING)
-    answer = see(f"{PAGE}{written(link, seal=state.seal)}?{DONE}=1")
-    cookies.keep_connecting(answer, "")
-    return answer
+        return _failed(state, visitor, fault, request, begun)
+    return see(f"{_page_of(state, visitor, begun)}?{DONE}=1")
 
 
 @router.get(PAGE + "{link}")
@@ -111,15 +108,35 @@ async def go(request: Request, state: TheState, link: LinkText) -> Response:
     if visitor is None:
         return see(f"/sign-in?next={PAGE}{link}")
     subject = await in_thread(_subject, state, visitor, link)
-    _require(subject, visitor)
+    _require(subject.tenant, visitor)
     asks = await asks_of(state, subject.owner, subject.link.connection)
     begun = await state.gateway.start_sign_in(
         subject.owner, asks.name, by=visitor.caller.actor, redirect_uri=state.settings.base_url + BACK
     )
     url = _outward(str(begun["url"]))
-    answer = page(request, "connect_go.html", visitor.words, url=url, host=urlsplit(url).netloc, provider=asks.provider)
-    cookies.keep_connecting(answer, link)
-    return answer
+    return page(request, "connect_go.html", visitor.words, url=url, host=urlsplit(url).netloc, provider=asks.provider)
+
+
+async def _begun(state: State, visitor: Visitor, shown: str) -> dict[str, Any] | None:
+    """Return what the visitor began and may still do; none where they began nothing, which the gateway then says."""
+    try:
+        begun = await state.gateway.sign_in(shown.partition(".")[0])
+    except NotFound:
+        return None
+    if begun["by"] != visitor.caller.actor:
+        return None
+    await in_thread(_still_may, state, visitor, begun["tenant"])
+    return begun
+
+
+def _still_may(state: State, visitor: Visitor, tenant: str | None) -> None:
+    """Return if somebody may still connect what they began to, before the gateway is told that they came back."""
+    caller = visitor.caller
+    if not (caller.sees(tenant) if tenant else caller.may("platform:read")):
+        raise missing()
+    with state.store.read() as platform:
+        found = platform.tenants.find(tenant) if tenant else None
+    _require(found, visitor)
 
 
 def _subject(state: State, visitor: Visitor, text: str) -> Subject:
@@ -139,18 +156,21 @@ def _subject(state: State, visitor: Visitor, text: str) -> Subject:
             code="link_over",
             remedy=f"`freehold connection connect {link.connection}` prints a new one.",
         )
-    may = caller.may("connections:write", link.tenant) if link.tenant else caller.may("platform:write")
-    return Subject(link=link, tenant=tenant, by=by, may=may)
+    return Subject(link=link, tenant=tenant, by=by, may=_may(visitor, tenant))
 
 
-def _require(subject: Subject, visitor: Visitor) -> None:
-    if not subject.may:
-        scope = "connections:write" if subject.tenant else "platform:write"
+def _may(visitor: Visitor, tenant: Tenant | None) -> bool:
+    return visitor.caller.may("connections:write", tenant.id) if tenant else visitor.caller.may("platform:write")
+
+
+def _require(tenant: Tenant | None, visitor: Visitor) -> None:
+    if not _may(visitor, tenant):
+        scope = "connections:write" if tenant else "platform:write"
         raise Denied(
             f"This needs the scope {scope}.", code="missing_scope", remedy="Ask an owner for a role that has it."
         )
-    if subject.tenant is not None:
-        require_changing(subject.tenant, visitor.caller)
+    if tenant is not None:
+        require_changing(tenant, visitor.caller)
 
 
 def _outward(url: str) -> str:
@@ -192,32 +212,34 @@ def _held(state: State, visitor: Visitor, held: AccountHeldView) -> dict[str, An
     }
 
 
-def _failed(request: Request, state: State, visitor: Visitor, fault: FreeholdError, before: str) -> Response:
+def _failed(
+    state: State, visitor: Visitor, fault: FreeholdError, request: Request, begun: dict[str, Any] | None
+) -> Response:
     """Say what went wrong at the provider or on the way back, and lead to where it can be tried again."""
     words, name = visitor.words, f"connect.failed_{fault.code}"
     lines = [words(name)] if words.has(name) else [fault.message, fault.remedy]
-    again = _again(state, before)
-    answer = page(
+    way_on = {"href": _page_of(state, visitor, begun), "text": words("connect.again")} if begun else {}
+    return page(
         request,
         "told.html",
         words,
         status=fault.status,
         title=words("connect.failed"),
         lines=[line for line in [*lines, words("connect.failed_kept")] if line],
-        way_on={"href": PAGE + again, "text": words("connect.again")} if again else {},
+        way_on=way_on,
         number=asking.get().request,
     )
-    if not again:
-        cookies.keep_connecting(answer, "")
-    return answer
 
 
-def _again(state: State, before: str) -> str:
-    """Return the link that the browser kept, if it is one of ours."""
-    try:
-        return before if before and not read(before, seal=state.seal).over(state.clock.now()) else ""
-    except NotFound:
-        return ""
+def _page_of(state: State, visitor: Visitor, begun: dict[str, Any]) -> str:
+    """Return the address of the page where it was begun, as a link of the visitor's own."""
+    link = Link(
+        tenant=begun["tenant"] or "",
+        connection=begun["connection"],
+        by=visitor.caller.actor,
+        until=state.clock.now() + LASTING,
+    )
+    return PAGE + written(link, seal=state.seal)
 
 
 def _moment(told: str | None) -> datetime | None:
