@@ -106,7 +106,7 @@ class Web:
         self.move(tenant, run, RunEvent.START)
         self.move(tenant, run, RunEvent.FINISH, output=text)
 
-    def ask(self, tenant: Tenant, run: str, reason: str = "", **effect: Any) -> Approval:
+    def ask(self, tenant: Tenant, run: str, reason: str = "", kind: str = "", **effect: Any) -> Approval:
         """Start the run and park it with a question, about the `effect` if one is named."""
         self.move(tenant, run, RunEvent.START)
         about: dict[str, Any] = {
@@ -121,6 +121,7 @@ class Web:
             key=f"{run}/1/1/1",
             call="call_1",
             reason=reason,
+            kind=kind,
             **about,
             hash=digest(about),
             created_at=self.clock.now(),

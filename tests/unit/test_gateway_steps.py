@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 from freehold.core.effects import EFFECT_TRANSITIONS, EffectState, Verdict
 from freehold.core.errors import BadTransition, Conflict, Invalid
 from freehold.gateway.grants import Grants, judge, target
-from freehold.gateway.steps import Standing, Step, decide, next_step, settled
+from freehold.gateway.steps import Shown, Standing, Step, decide, next_step, settled
 from freehold.gateway.tables import Decision
 from freehold.testing.clock import START
 
 STORED = Standing(hash="h", state=EffectState.DONE, connection="hook")
 LATER = START + timedelta(hours=1)
+SHOWN = Shown(hash="h")
 
 
 def step(standing: Standing | None, *, verdict: Verdict = Verdict.ALLOW, asked: str = "h") -> Step:
@@ -62,7 +64,9 @@ def test_a_repeat_goes_by_what_is_stored(standing: Standing, expected: Step) -> 
     "standing",
     [
         replace(STORED, state=EffectState.DONE),
-        replace(STORED, state=EffectState.OPEN),
+        replace(STORED, state=EffectState.FAILED),
+        replace(STORED, state=EffectState.OPEN, connection="sandbox"),
+        replace(STORED, state=EffectState.OPEN, again=True),
         replace(STORED, state=EffectState.ASKED, decision=Decision.APPROVED),
         replace(STORED, state=EffectState.ASKED, expires_at=START),
         replace(STORED, state=EffectState.UNKNOWN, again=True),
@@ -70,15 +74,38 @@ def test_a_repeat_goes_by_what_is_stored(standing: Standing, expected: Step) -> 
 )
 def test_a_decision_is_good_once_and_only_where_one_is_asked_for(standing: Standing) -> None:
     with pytest.raises(Conflict) as caught:
-        decide(standing, hash="h", at=START)
+        decide(standing, SHOWN, at=START)
     assert caught.value.code == "already_decided"
+
+
+def test_what_is_under_way_cannot_be_decided_about_and_what_nobody_is_at_can() -> None:
+    left = replace(STORED, state=EffectState.OPEN)
+    with pytest.raises(Conflict):
+        decide(left, SHOWN, at=START, under_way=True)
+    decide(left, SHOWN, at=START)
+
+
+def test_what_broke_off_can_be_decided_about_as_long_as_nobody_has() -> None:
+    decide(replace(STORED, state=EffectState.UNKNOWN, expires_at=START), SHOWN, at=LATER)
+
+
+@pytest.mark.parametrize("state", [EffectState.ASKED, EffectState.UNKNOWN])
+@pytest.mark.parametrize("wrong", [{"kind": "read"}, {"again": None}, {"kind": "", "again": None}])
+def test_who_was_shown_something_harmless_has_decided_nothing(state: EffectState, wrong: dict[str, object]) -> None:
+    standing = replace(STORED, state=state, kind="destroy")
+    told: dict[str, Any] = {"hash": "h", "kind": "destroy", "again": state is EffectState.UNKNOWN}
+    decide(standing, Shown(**told), at=START)
+    lies = {name: not told["again"] if lie is None else lie for name, lie in wrong.items()}
+    with pytest.raises(Conflict) as caught:
+        decide(standing, Shown(**told | lies), at=START)
+    assert caught.value.code == "altered"
 
 
 @pytest.mark.parametrize("state", [EffectState.ASKED, EffectState.UNKNOWN])
 def test_a_decision_must_name_the_bytes_that_were_shown(state: EffectState) -> None:
-    decide(replace(STORED, state=state), hash="h", at=START)
+    decide(replace(STORED, state=state), SHOWN, at=START)
     with pytest.raises(Conflict) as caught:
-        decide(replace(STORED, state=state), hash="other", at=START)
+        decide(replace(STORED, state=state), Shown(hash="other"), at=START)
     assert caught.value.code == "stale_hash"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, final
 
 from freehold.agents.context import Context, made_of, plain, text_of
+from freehold.agents.effects import UNKNOWN
 from freehold.agents.sources import Call, Result, ToolSource, ToolSpec, refused
 from freehold.core.approvals import Approval, ApprovalState
 from freehold.core.effects import Verdict
@@ -18,6 +19,14 @@ Do = Callable[[], Awaitable[Result]]
 INTERRUPTED: Final = (
     "This was begun before an interruption, and nobody knows whether it came to its end. "
     "It was not done again: look at how things stand before you repeat it."
+)
+
+EXPIRED: Final = ("approval_expired", "Nobody answered in time whether this may be done.")
+DENIED: Final = ("approval_denied", "A person denied this.", "Do not try it in another way; ask what to do.")
+NOT_REPEATED: Final = (
+    "not_repeated",
+    "This was begun and broke off: it may have happened, or it may not. A person decided that it is not done again.",
+    "Do not repeat it; say what you know, and what you do not.",
 )
 
 
@@ -61,9 +70,10 @@ class Calling:
         """Record that a person did not allow `call`, or that nobody answered, and return that."""
 
         async def do() -> Result:
-            if approval.state is ApprovalState.EXPIRED:
-                return refused("approval_expired", "Nobody answered in time whether this may be done.")
-            return refused("approval_denied", "A person denied this.", "Do not try it in another way; ask what to do.")
+            expired = approval.state is ApprovalState.EXPIRED
+            if approval.again:
+                return {"error": UNKNOWN} if expired else refused(*NOT_REPEATED)
+            return refused(*EXPIRED) if expired else refused(*DENIED)
 
         return await self._step(call, do=do)
 

@@ -8,14 +8,15 @@ import msgspec
 from freehold.agents.patience import LONGEST_PAUSE, OURS, pause, while_away
 from freehold.agents.ports import Gateway
 from freehold.agents.sources import Call, Result, asked, failed
+from freehold.core.approvals import OUTCOME_UNKNOWN
 from freehold.core.effects import SANDBOX, Effect, EffectState, Outcome
 from freehold.core.errors import Conflict, Exhausted, FreeholdError, Unavailable
 from freehold.runs.segment import Segment
 
 ATTEMPTS: Final = 3
 """How often an effect is put to a counterpart that is away, before the model is told."""
-_UNKNOWN: Final = {
-    "code": "outcome_unknown",
+UNKNOWN: Final = {
+    "code": OUTCOME_UNKNOWN,
     "message": "It may have happened, or it may not; nobody knows.",
     "remedy": "Do not repeat it: a person has to look first.",
 }
@@ -73,7 +74,7 @@ def told(error: FreeholdError) -> Result:
 
 def result_of(outcome: Outcome, effect: Effect) -> Result:  # noqa: PLR0911 - one per state
     """Return the result that a model is told for an outcome that is not open."""
-    if outcome.state is EffectState.ASKED:
+    if outcome.state is EffectState.ASKED or broken_off(outcome, effect):
         return asked(outcome, connection=effect.connection, operation=effect.operation, arguments=effect.arguments)
     if outcome.state is EffectState.DONE:
         stored = outcome.result or {}
@@ -82,7 +83,12 @@ def result_of(outcome: Outcome, effect: Effect) -> Result:  # noqa: PLR0911 - on
         return {"error": outcome.error or {"code": "failed", "message": "It failed."}}
     if outcome.state in {EffectState.REFUSED, EffectState.EXPIRED}:
         return {"refused": outcome.error or _REFUSED}
-    return {"error": _UNKNOWN}
+    return {"error": UNKNOWN}
+
+
+def broken_off(outcome: Outcome, effect: Effect) -> bool:
+    """Return whether a person has to say if the effect is done once more; the sandbox marks what it begins itself."""
+    return outcome.state is EffectState.UNKNOWN and effect.connection != SANDBOX
 
 
 def read(arguments: dict[str, Any] | str, kind: type[Any]) -> Any:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from freehold.core.agents import Version
-from freehold.core.effects import Outcome, Verdict
+from freehold.core.approvals import OUTCOME_UNKNOWN
+from freehold.core.effects import EffectState, Outcome, Verdict
 from freehold.core.parts import Origin, Part
 from freehold.runs.segment import Segment
 
@@ -78,6 +79,8 @@ def refused(code: str, message: str, remedy: str = "") -> Result:
 
 
 def asked(outcome: Outcome, *, connection: str, operation: str, arguments: dict[str, Any]) -> Result:
-    """Return the result of a call that a person has to approve, bound to the bytes of its effect."""
+    """Return the result of a call that a person has to approve, at first or once more, bound to its effect's bytes."""
     question = {"connection": connection, "operation": operation, "arguments": arguments, "hash": outcome.hash}
+    question |= {"kind": outcome.kind} if outcome.kind else {}
+    question |= {"reason": OUTCOME_UNKNOWN} if outcome.state is EffectState.UNKNOWN else {}
     return {"asked": question}

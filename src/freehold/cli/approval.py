@@ -1,13 +1,13 @@
 """`freehold approval`."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from freehold.cli.calling import Api, api, of_tenant
 from freehold.cli.options import JsonOption, LimitOption, TenantOption
-from freehold.cli.showing import show, table
+from freehold.cli.questions import beside, question
+from freehold.cli.showing import note, show, table
 
 app = typer.Typer()
 
@@ -26,19 +26,21 @@ def list_approvals(
     """List the questions that are open."""
     asked = None if state == "all" else state
     found = api().items(of_tenant(tenant, "approvals"), limit=limit, state=asked)
-    rows = found if as_json else [approval | {"question": _question(approval)} for approval in found]
-    table(rows, "id", "state", "agent", "question", "run", "expires_at", as_json=as_json)
+    rows = found if as_json else [approval | {"question": question(approval)} for approval in found]
+    table(rows, "id", "state", "agent", "question", "kind", "run", "expires_at", as_json=as_json)
 
 
 @app.command("show")
 def show_approval(approval: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
     """Show exactly what APPROVAL is about."""
-    show(api().get(of_tenant(tenant, "approvals", approval)), as_json=as_json)
+    found = api().get(of_tenant(tenant, "approvals", approval))
+    show(found, as_json=as_json)
+    _say_beside(found, as_json=as_json)
 
 
 @app.command("approve")
 def approve(approval: str, tenant: TenantOption, hash_: HashOption = "", as_json: JsonOption = False) -> None:
-    """Approve what was shown, and nothing else; the run goes on."""
+    """Approve what was shown, once, and nothing else; the run goes on."""
     _decide(api(), tenant, approval, "approve", hash_, as_json=as_json)
 
 
@@ -46,14 +48,6 @@ def approve(approval: str, tenant: TenantOption, hash_: HashOption = "", as_json
 def deny(approval: str, tenant: TenantOption, hash_: HashOption = "", as_json: JsonOption = False) -> None:
     """Deny it; the agent is told and the run goes on."""
     _decide(api(), tenant, approval, "deny", hash_, as_json=as_json)
-
-
-def _question(approval: dict[str, Any]) -> str:
-    """Return what is asked in a line: leave to spend more in words, anything else as it would be done."""
-    arguments = approval["arguments"]
-    if approval["connection"] == "budget" and "usd" in arguments:
-        return f"Continue for ${arguments['usd']}? {approval['reason']}"
-    return f"{approval['operation']} {json.dumps(arguments, ensure_ascii=False)}"
 
 
 def _decide(platform: Api, tenant: str, approval: str, how: str, hash_: str, *, as_json: bool) -> None:
@@ -65,6 +59,13 @@ def _decide(platform: Api, tenant: str, approval: str, how: str, hash_: str, *, 
 
 def _shown(found: dict[str, Any], *, as_json: bool) -> str:
     if not as_json:
-        named = ("agent", "connection", "operation", "arguments", "hash", *(["reason"] if found["reason"] else []))
+        more = [name for name in ("reason", "kind") if found[name]]
+        named = ("agent", "connection", "operation", "arguments", "hash", *more)
         show({name: found[name] for name in named}, as_json=False)
+    _say_beside(found, as_json=as_json)
     return str(found["hash"])
+
+
+def _say_beside(approval: dict[str, Any], *, as_json: bool) -> None:
+    for sentence in [] if as_json else beside(approval):
+        note(sentence)

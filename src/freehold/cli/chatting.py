@@ -10,6 +10,8 @@ import typer
 
 from freehold.cli.calling import Api, api, of_tenant
 from freehold.cli.options import TenantOption
+from freehold.cli.questions import beside
+from freehold.cli.questions import question as asked
 from freehold.cli.showing import bold, clean, colour
 from freehold.core.errors import FreeholdError, Unavailable
 
@@ -140,8 +142,9 @@ class Turn:
             if question["run"] != run or question["id"] in self._asked:
                 continue
             self._asked.add(question["id"])
-            shown = f"{question['operation']} {json.dumps(question['arguments'], ensure_ascii=False)}"
-            print(f"{bold('May it?', file=sys.stdout)} {clean(shown)}")
+            print(f"{bold('May it?', file=sys.stdout)} {clean(asked(question))}")
+            for sentence in beside(question):
+                print(f"  {sentence}")
             how = "approve" if self._yes() else "deny"
             try:
                 path = of_tenant(self._tenant, "approvals", question["id"], how)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from freehold.core.errors import BadTransition
+
+OUTCOME_UNKNOWN: Final = "outcome_unknown"
+"""The reason of a question about what may have happened already: whether it is done once more."""
 
 
 class ApprovalState(StrEnum):
@@ -37,8 +40,16 @@ class Approval:
     expires_at: datetime
     state: ApprovalState = ApprovalState.ASKED
     reason: str = ""
+    """Why it is asked, where that is not just the version's wish: `outcome_unknown`, or a sentence."""
+    kind: str = ""
+    """What the effect does to the world, an `EffectKind`; empty for what the sandbox does."""
     decided_by: str | None = None
     decided_at: datetime | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether it may have happened already, and what is asked is whether it is done once more."""
+        return self.reason == OUTCOME_UNKNOWN
 
     def decided(self, state: ApprovalState, *, by: str, at: datetime) -> "Approval":
         """Return the approval as decided; one that is decided already raises `BadTransition`."""

@@ -10,19 +10,27 @@ from freehold.gateway.asked import Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import meter
 from freehold.gateway.requests import DecideRequest, JournaledRequest, SandboxUsageRequest, SettleRequest
+from freehold.gateway.steps import Shown
 from freehold.gateway.tables import Decision, effects
 
 REFUSED = {"code": "refused", "message": "A person said no.", "remedy": "Do without it, or ask for something else."}
+NOT_REPEATED = {
+    "code": "not_repeated",
+    "message": "It may have happened, or it may not; a person decided that it is not done again.",
+    "remedy": "Do not repeat it.",
+}
 
 
-def decide(tx: Tx, keep: Keep, request: DecideRequest) -> None:
+def decide(tx: Tx, keep: Keep, request: DecideRequest, *, under_way: bool = False) -> None:
     """
     Write down what a person decided about an effect that was asked about, or whose outcome is unknown.
 
-    An approved effect is carried out when its run asks for it again; a refused one never.
+    An approved effect is carried out when its run asks for it again, once; a refused one never. One that is
+    `under_way` cannot be decided about.
     """
     standing = ledger.must_look(tx, keep, tenant=request.tenant, key=request.key)
-    steps.decide(standing, hash=request.hash, at=keep.now())
+    shown = Shown(hash=request.hash, kind=request.kind, again=request.again)
+    steps.decide(standing, shown, at=keep.now(), under_way=under_way)
     decision = Decision.APPROVED if request.approve else Decision.REFUSED
     which = effects.c.tenant == request.tenant, effects.c.key == request.key
     values = {"decision": decision, "decided_by": request.by, "decided_at": keep.now()}
@@ -37,16 +45,17 @@ def decide(tx: Tx, keep: Keep, request: DecideRequest) -> None:
             run=ledger.run_of(request.key),
             approver=request.by,
             arguments=request.hash,
+            detail={"again": True} if standing.state is not EffectState.ASKED else {},
         )
         return
-    state = EffectState.REFUSED if standing.state is EffectState.ASKED else EffectState.FAILED
+    asked = standing.state is EffectState.ASKED
     ledger.close(
         tx,
         keep,
         tenant=request.tenant,
         key=request.key,
-        state=state,
-        outcome={"error": REFUSED},
+        state=EffectState.REFUSED if asked else EffectState.FAILED,
+        outcome={"error": REFUSED if asked else NOT_REPEATED},
         actor=request.by,
         detail={"hash": request.hash},
         approver=request.by,

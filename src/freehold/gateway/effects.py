@@ -8,8 +8,7 @@ thing once per key: then the same key may try again.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
@@ -21,15 +20,25 @@ from freehold.core.money import UsageKind, UsageState
 from freehold.core.tools import Tool
 from freehold.failpoints import reach
 from freehold.gateway import connections, extending, ledger, switches, tools, versions
-from freehold.gateway.asked import Whom
-from freehold.gateway.connections import MAIL, Connected, Drivers
+from freehold.gateway.connections import MAIL, Drivers
 from freehold.gateway.credentials import opened_for
 from freehold.gateway.flights import Flight, Flights
 from freehold.gateway.grants import judge
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.gateway.money import meter
-from freehold.gateway.ports import ConnectorCall, ConnectorDriver, NotSent, Reached
+from freehold.gateway.opening import (
+    CHANGED,
+    EXPIRED,
+    NOT_GRANTED,
+    NOT_WRITTEN,
+    Opened,
+    Way,
+    opening_of,
+    problem_of,
+    told_of,
+)
+from freehold.gateway.ports import ConnectorCall, NotSent, Reached
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
 from freehold.gateway.tables import Decision
@@ -38,46 +47,6 @@ from freehold.gateway.tools import hash_of
 log = logging.getLogger(__name__)
 
 MAX_ARGUMENTS: Final = 1 << 20
-NOT_GRANTED: Final = {
-    "code": "not_granted",
-    "message": "This version was not granted that.",
-    "remedy": "Grant the tool in a new version of the agent.",
-}
-CHANGED: Final = {
-    "code": "tool_changed",
-    "message": "This tool is not what this version was granted any more.",
-    "remedy": "Look at it with `freehold connection tools`, and make a new version of the agent.",
-}
-EXPIRED: Final = {"code": "expired", "message": "Nobody answered in time.", "remedy": "Ask again in a new step."}
-NOT_WRITTEN: Final = {
-    "code": "outcome_unknown",
-    "message": "It was carried out, and what came of it could not be written down.",
-    "remedy": "Look at the other side, and decide whether it may be done again.",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """How to carry an effect out."""
-
-    driver: ConnectorDriver
-    tool: Tool
-    connected: Connected
-    to: Reached
-
-    @property
-    def again(self) -> bool:
-        """Whether an attempt that broke off may be repeated: the counterpart knows the key, or nothing is changed."""
-        return self.driver.idempotent(self.connected.config) or self.tool.kind is EffectKind.READ
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """What writing an intent down came to: a way to go and a usage row to close, or an outcome to tell."""
-
-    outcome: Outcome
-    way: _Way | None = None
-    usage: str = ""
 
 
 @final
@@ -96,6 +65,10 @@ class Effects:
         """Carry out through `drivers`; `extended` is told of a tenant whose limit a run may pass, once that is on disk."""
         self._keep, self._drivers, self._flights, self._extended = keep, drivers, flights, extended
         self._patience = timedelta(hours=approval_hours)
+
+    def under_way(self, tenant: str, key: str) -> bool:
+        """Return whether the effect under `key` is being carried out now."""
+        return self._flights.under_way(tenant, key)
 
     async def submit(self, request: SubmitRequest) -> Outcome:
         """Return what becomes of a run's effect."""
@@ -176,12 +149,12 @@ class Effects:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is written down
             return await self._broke(intent, opened, error, again=opened.way.again)
         reach("gateway", "answered")
-        outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result)
+        outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result, kind=opened.way.tool.kind)
         outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
         reach("gateway", "stored")
         return outcome
 
-    def _open(self, tx: Tx, intent: Intent, *, governed: bool) -> _Opened:  # noqa: PLR0911 - one per step
+    def _open(self, tx: Tx, intent: Intent, *, governed: bool) -> Opened:  # noqa: PLR0911 - one per step
         verdict = self._judged(tx, intent) if governed else Verdict.ALLOW
         standing = ledger.look(tx, self._keep, tenant=intent.tenant, key=intent.key)
         step = next_step(standing, verdict=verdict, hash=intent.hash, at=self._keep.now())
@@ -196,14 +169,29 @@ class Effects:
             case Step.EXPIRE:
                 return self._end(tx, intent, EffectState.EXPIRED, EXPIRED, first=False)
             case Step.TELL:
-                return _Opened(outcome=_told(standing, intent))
+                return Opened(outcome=told_of(standing, intent))
 
-    def _ask(self, tx: Tx, intent: Intent) -> _Opened:
-        expires_at = self._keep.now() + self._patience
+    def _ask(self, tx: Tx, intent: Intent) -> Opened:
+        kind = self._kind(tx, intent)
         ledger.write(
-            tx, self._keep, intent, state=EffectState.ASKED, first=True, verdict=Verdict.ASK, expires_at=expires_at
+            tx,
+            self._keep,
+            intent,
+            state=EffectState.ASKED,
+            first=True,
+            verdict=Verdict.ASK,
+            kind=kind,
+            expires_at=self._keep.now() + self._patience,
         )
-        return _Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash))
+        return Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash, kind=kind))
+
+    def _kind(self, tx: Tx, intent: Intent) -> str:
+        """Return what would be done, for whoever is asked about it; empty for what the sandbox does."""
+        if intent.connection == BUDGET:
+            return EffectKind.SPEND
+        connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
+        tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
+        return tool.kind if tool else ""
 
     def _judged(self, tx: Tx, intent: Intent) -> Verdict:
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
@@ -212,10 +200,10 @@ class Effects:
             return extending.judged(tx, self._keep, intent)
         return judge(grants, connection=intent.connection, operation=intent.operation)
 
-    def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> _Opened:
+    def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> Opened:
         if governed and intent.connection == BUDGET:
             result = extending.carried_out(tx, self._keep, intent, by=standing.decided_by if standing else "")
-            return _Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
+            return Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
         way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
         if governed and way is not None and not self._pinned(tx, intent, way.tool):
             return self._end(tx, intent, EffectState.REFUSED, CHANGED, first=standing is None)
@@ -228,15 +216,15 @@ class Effects:
             first=standing is None,
             verdict=verdict if governed else None,
             approver=approver,
+            kind=way.tool.kind if way else "",
             again=way is not None and way.again,
-            more={"kind": way.tool.kind} if way else None,
         )
         outcome = Outcome(state=EffectState.OPEN, hash=intent.hash)
         if way is None:
-            return _Opened(outcome=outcome)
+            return Opened(outcome=outcome)
         kind = UsageKind.MAIL if intent.connection == MAIL else UsageKind(way.connected.kind)
-        usage = meter.open(tx, self._keep, _opening(intent, kind, self._keep.now()))
-        return _Opened(outcome=outcome, way=way, usage=usage)
+        usage = meter.open(tx, self._keep, opening_of(intent, kind, self._keep.now()))
+        return Opened(outcome=outcome, way=way, usage=usage)
 
     def _pinned(self, tx: Tx, intent: Intent, tool: Tool) -> bool:
         """Return whether the tool is still what the version was granted."""
@@ -244,7 +232,7 @@ class Effects:
         pin = grants.pins.get(f"{intent.connection}.{intent.operation}")
         return pin == hash_of(tool) if pin is not None else not tool.how
 
-    def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> _Way:
+    def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> Way:
         connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
         driver = self._drivers.connectors.get(connected.kind) if connected else None
         tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
@@ -259,33 +247,38 @@ class Effects:
             credential=opened_for(tx, self._keep, connected),
             behalf=connected.behalf(intent.tenant),
         )
-        return _Way(driver=driver, tool=tool, connected=connected, to=to)
+        return Way(driver=driver, tool=tool, connected=connected, to=to)
 
-    def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> _Opened:
+    def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> Opened:
         verdict = Verdict.DENY if state is EffectState.REFUSED else None
         ledger.write(tx, self._keep, intent, state=state, first=first, verdict=verdict, outcome={"error": error})
-        return _Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
+        return Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
 
-    async def _broke(self, intent: Intent, opened: _Opened, error: Exception, *, again: bool) -> Outcome:
+    async def _broke(self, intent: Intent, opened: Opened, error: Exception, *, again: bool) -> Outcome:
         if not isinstance(error, FreeholdError):
             log.error("A connector broke.", exc_info=error)
-        told = _error(error)
+        told = problem_of(error)
         sure = isinstance(error, Invalid | Denied | NotSent) and not (again and isinstance(error, NotSent))
         state = EffectState.FAILED if sure else EffectState.UNKNOWN
-        outcome = Outcome(state=state, hash=intent.hash, error=told)
+        outcome = Outcome(state=state, hash=intent.hash, error=told, kind=opened.kind)
         metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
         outcome = await self._written(intent, opened, outcome, metered)
-        if again and isinstance(error, Unavailable):
+        if not again or sure:
+            return outcome
+        # The next attempt under the key is as good as the first: nobody has to look.
+        if isinstance(error, Unavailable):
             raise error
-        return outcome
+        raise Unavailable(told["message"], code=told["code"]) from error
 
-    async def _written(self, intent: Intent, opened: _Opened, outcome: Outcome, metered: UsageState) -> Outcome:
+    async def _written(self, intent: Intent, opened: Opened, outcome: Outcome, metered: UsageState) -> Outcome:
         """Write down what came of it and return that; what cannot be written down is unknown, never an error."""
         try:
             await self._keep.write(lambda tx: self._close(tx, intent, opened.usage, outcome, metered))
-        except Exception:
+        except Exception as error:
             log.exception("What came of %s cannot be written down.", intent.key)
-            return Outcome(state=EffectState.UNKNOWN, hash=intent.hash, error=NOT_WRITTEN)
+            if opened.way is not None and opened.way.again:
+                raise Unavailable(NOT_WRITTEN["message"], code=NOT_WRITTEN["code"]) from error
+            return Outcome(state=EffectState.UNKNOWN, hash=intent.hash, error=NOT_WRITTEN, kind=opened.kind)
         return outcome
 
     def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:
@@ -301,23 +294,3 @@ class Effects:
             actor=intent.actor,
             detail={"code": outcome.error["code"]} if outcome.error else {},
         )
-
-
-def _opening(intent: Intent, kind: UsageKind, at: datetime) -> meter.Opening:
-    whom = Whom(tenant=intent.tenant, agent=intent.agent, version=intent.version, run=intent.run)
-    return meter.Opening(whom=whom, kind=kind, key=intent.key, provider=intent.connection, opened_at=at)
-
-
-def _told(standing: Standing | None, intent: Intent) -> Outcome:
-    outcome = (standing.outcome if standing else None) or {}
-    state = standing.state if standing else EffectState.UNKNOWN
-    if state is EffectState.OPEN and intent.connection != SANDBOX:
-        state = EffectState.UNKNOWN  # nobody is at it any more, and what came of it could not be written down
-    result, error = outcome.get("result"), outcome.get("error")
-    return Outcome(state=state, hash=intent.hash, result=result, error=error, fresh=False)
-
-
-def _error(error: Exception) -> dict[str, str]:
-    if isinstance(error, FreeholdError):
-        return {"code": error.code, "message": error.message, "remedy": error.remedy}
-    return {"code": "bug", "message": "Carrying this out broke on our side.", "remedy": "See the gateway's log."}

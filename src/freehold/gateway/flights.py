@@ -87,6 +87,10 @@ class Flights:
         """Return how many calls of `tenant` (none: of all tenants) are under way."""
         return sum(1 for whose, _key in self._flights if whose == tenant or (tenant is None and whose))
 
+    def under_way(self, tenant: str, key: str) -> bool:
+        """Return whether the call under `key` is under way."""
+        return (tenant, key) in self._flights
+
     async def drain(self) -> None:
         """Wait a little for what is under way; what is not done then is found open at the next start."""
         tasks = [_task(flight) for flight in self._flights.values()]

@@ -108,6 +108,7 @@ def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
         hash=row.hash,
         state=row.state,
         connection=row.connection,
+        kind=row.kind,
         again=row.again,
         decision=row.decision,
         decided_by=row.decided_by or "",
@@ -133,6 +134,7 @@ def write(
     first: bool,
     verdict: Verdict | None = None,
     approver: str = "",
+    kind: str = "",
     again: bool = False,
     expires_at: datetime | None = None,
     outcome: dict[str, Any] | None = None,
@@ -141,10 +143,12 @@ def write(
     """
     Write the intent down in `state`: a new row, or the one that stood there moved on.
 
-    `again` says whether an attempt that broke off may be repeated under the same key. The record tells the
-    `verdict`, the version whose grants it came from, who approved, and `more` about it.
+    `kind` is what it does, as far as that is known, and `again` whether an attempt that broke off may be repeated
+    under the same key. The record tells the `verdict`, the version whose grants it came from, who approved, and
+    `more` about it.
     """
     values: dict[str, Any] = {"state": state, "epoch": intent.epoch, "again": again, "decision": None}
+    values |= {"kind": kind} if first or kind else {}
     if outcome is not None:
         values |= {"outcome": _sealed(tx, keep, intent.tenant, intent.key, outcome), "closed_at": keep.now()}
     if first:
@@ -157,6 +161,7 @@ def write(
         "agent": intent.agent,
         "epoch": intent.epoch,
         "trace": intent.trace,
+        **({"kind": kind} if kind else {}),
         **(more or {}),
     }
     keep.note(

@@ -29,11 +29,22 @@ class Standing:
     hash: str
     state: EffectState
     connection: str
+    kind: str = ""
     again: bool = False
     decision: Decision | None = None
     decided_by: str = ""
     expires_at: datetime | None = None
     outcome: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What somebody who decides was shown; what is none was not shown."""
+
+    hash: str
+    kind: str | None = None
+    again: bool | None = None
+    """Whether it may have happened already."""
 
 
 def next_step(standing: Standing | None, *, verdict: Verdict, hash: str, at: datetime) -> Step:  # noqa: A002 - the noun's own word
@@ -52,25 +63,36 @@ def next_step(standing: Standing | None, *, verdict: Verdict, hash: str, at: dat
         )
     if standing.state is EffectState.ASKED:
         return _asked(standing, at)
-    if standing.state is EffectState.UNKNOWN or (standing.state is EffectState.OPEN and standing.connection != SANDBOX):
-        # Open and nobody at it: the attempt broke off. Only who knows the key, or a person, makes another one safe.
+    if _broken_off(standing):
+        # Only a counterpart that knows the key, or a person, makes another attempt safe.
         return Step.OPEN if standing.again or standing.decision is Decision.APPROVED else Step.TELL
     return Step.TELL
 
 
-def decide(standing: Standing, *, hash: str, at: datetime) -> None:  # noqa: A002
-    """Raise `Conflict` unless a person may now decide about this effect, having seen `hash`."""
-    if standing.hash != hash:
+def decide(standing: Standing, shown: Shown, *, at: datetime, under_way: bool = False) -> None:
+    """
+    Raise `Conflict` unless a person to whom this was `shown` may now decide about it.
+
+    What was asked about expires. What broke off does not: until somebody decided, nobody knows what came of it.
+    An effect that is `under_way` has not broken off.
+    """
+    if standing.hash != shown.hash:
         raise Conflict(
             "What you decide about is not what stands there now.",
             code="stale_hash",
             remedy="Look at the approval again and decide with the hash it shows.",
         )
-    late = standing.expires_at is not None and standing.expires_at <= at
-    waits = standing.state is EffectState.ASKED or (standing.state is EffectState.UNKNOWN and not standing.again)
-    if standing.decision is not None or late or not waits:
+    asked = standing.state is EffectState.ASKED and not _late(standing, at)
+    broken_off = _broken_off(standing) and not standing.again and not under_way
+    if standing.decision is not None or not (asked or broken_off):
         raise Conflict(
             "This was decided or has expired already.", code="already_decided", remedy="There is nothing left to do."
+        )
+    if shown.kind not in {None, standing.kind} or shown.again not in {None, broken_off}:
+        raise Conflict(
+            "What was shown about this is not so: somebody changed the row.",
+            code="altered",
+            remedy="Decide nothing; cancel the run and tell the operator, since only a worker can have written this.",
         )
 
 
@@ -86,4 +108,14 @@ def settled(standing: Standing, state: EffectState) -> bool:
 def _asked(standing: Standing, at: datetime) -> Step:
     if standing.decision is Decision.APPROVED:
         return Step.OPEN
-    return Step.EXPIRE if standing.expires_at is not None and standing.expires_at <= at else Step.TELL
+    return Step.EXPIRE if _late(standing, at) else Step.TELL
+
+
+def _late(standing: Standing, at: datetime) -> bool:
+    return standing.expires_at is not None and standing.expires_at <= at
+
+
+def _broken_off(standing: Standing) -> bool:
+    """Return whether nobody knows what came of it: so it was written down, or it is open and nobody is at it."""
+    left = standing.state is EffectState.OPEN and standing.connection != SANDBOX
+    return left or standing.state is EffectState.UNKNOWN

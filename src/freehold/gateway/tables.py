@@ -137,6 +137,9 @@ tokens = _table(
     retention="tenant",
 )
 
+SIGN_IN: Final = "sign in"
+"""What is sealed in `sign_ins` is sealed for this."""
+
 sign_ins = _table(
     "sign_ins",  # to accounts, under way
     Column("id", Text, primary_key=True),
@@ -193,6 +196,7 @@ effects = _table(
     Column("connection", Text, nullable=False),
     Column("operation", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # what it does to the world; empty for what the sandbox or a model does
     Column("arguments", LargeBinary),  # sealed; none for a model call, whose asker keeps the context
     Column("state", Coded(EffectState), nullable=False),
     Column("again", Boolean, nullable=False),  # whether an unknown outcome may be tried again without asking

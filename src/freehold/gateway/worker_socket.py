@@ -78,4 +78,5 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "result": outcome.result,
         "error": outcome.error,
         "fresh": outcome.fresh,
+        "kind": outcome.kind,
     }

@@ -106,6 +106,7 @@ def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:
         arguments=question.arguments,
         hash=question.hash,
         reason=question.reason,
+        kind=question.kind,
         created_at=now,
         expires_at=now + timedelta(hours=closing.approval_hours),
     )
@@ -119,7 +120,7 @@ def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:
         actor=ACTOR,
         action="approval.asked",
         subject=approval.id,
-        detail={"key": approval.key},
+        detail={"key": approval.key} | ({"reason": approval.reason} if approval.again else {}),
         run=run.id,
         policy=run.version,
         arguments=approval.hash,

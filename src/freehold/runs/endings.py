@@ -35,6 +35,8 @@ class Question:
     arguments: dict[str, Any]
     hash: str
     reason: str = ""
+    kind: str = ""
+    """What the effect does to the world, as far as the gateway knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ approval_table = table(
     Column("hash", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),  # what the effect does; empty for what the sandbox does
     Column("state", Coded(ApprovalState), nullable=False),
     Column("reason", Text, nullable=False),
     Column("decided_by", Text),

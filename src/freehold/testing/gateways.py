@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, final
 
 from freehold.audit.canonical import digest
-from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectState, Outcome, Verdict
+from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectKind, EffectState, Outcome, Verdict
 from freehold.core.errors import Conflict, FreeholdError
 from freehold.gateway.client import ChatReply, OnText, ToolCall, Work
 
@@ -29,6 +29,11 @@ class MemoryGateway:
         """Keys of effects that this gateway carried out itself, in order."""
         self.effects: dict[str, Outcome] = {}
         self.perform: Callable[[Effect], dict[str, Any]] = lambda effect: {"ok": True}
+        """Does what an effect of a connection does."""
+        self.breaking_off = 0
+        """Of how many effects from now on nobody knows what came of them."""
+        self.kind: str = EffectKind.MESSAGE
+        """What all effects of connections do."""
         self.away: list[FreeholdError] = []
         """What the next questions of any kind meet instead of an answer."""
         self.breaks: list[FreeholdError] = []
@@ -71,8 +76,10 @@ class MemoryGateway:
         known = self.effects.get(effect.key)
         if known is not None and known.hash != hash_:
             raise Conflict("Something else was asked for under this key before.", code="key_reused")
-        if known is not None and not (known.state is EffectState.ASKED and effect.key in self._approved):
+        waits = known is not None and known.state in {EffectState.ASKED, EffectState.UNKNOWN}
+        if known is not None and not (waits and effect.key in self._approved):
             return replace(known, fresh=False)
+        self._approved.discard(effect.key)
         name = effect.operation if effect.connection == SANDBOX else f"{effect.connection}.{effect.operation}"
         usual = Verdict.ASK if effect.connection == BUDGET else Verdict.ALLOW
         verdict = Verdict.ALLOW if known else self.verdicts.get(name, usual)
@@ -97,16 +104,21 @@ class MemoryGateway:
         """Decide, as a person would through web, that the effect may happen."""
         self._approved.add(key)
 
-    def _first(self, effect: Effect, verdict: Verdict, hash_: str) -> Outcome:
+    def _first(self, effect: Effect, verdict: Verdict, hash_: str) -> Outcome:  # noqa: PLR0911 - one per outcome
         if verdict is Verdict.ASK:
-            return Outcome(state=EffectState.ASKED, hash=hash_)
+            kind = "" if effect.connection == SANDBOX else self.kind
+            return Outcome(state=EffectState.ASKED, hash=hash_, kind=kind)
         if verdict is Verdict.DENY:
             error = {"code": "not_granted", "message": "This version was not granted that.", "remedy": ""}
             return Outcome(state=EffectState.REFUSED, hash=hash_, error=error)
         if effect.connection == SANDBOX:
             return Outcome(state=EffectState.OPEN, hash=hash_)
         self.performed.append(effect.key)
-        return Outcome(state=EffectState.DONE, hash=hash_, result=self.perform(effect))
+        result = self.perform(effect)
+        if not self.breaking_off:
+            return Outcome(state=EffectState.DONE, hash=hash_, result=result, kind=self.kind)
+        self.breaking_off -= 1
+        return Outcome(state=EffectState.UNKNOWN, hash=hash_, kind=self.kind)
 
     async def _reach(self) -> None:
         if self.held is not None:

@@ -132,6 +132,7 @@ class Stage:
             arguments=question.arguments,
             hash=question.hash,
             reason=question.reason,
+            kind=question.kind,
             created_at=START,
             expires_at=START,
             state=state,

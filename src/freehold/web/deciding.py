@@ -49,7 +49,15 @@ async def decide_about(
             remedy="Ask an owner or admin of the tenant to decide; denying it needs no more than you have.",
         )
     try:
-        await state.gateway.decide(tenant=tenancy.tenant, key=found.key, hash=shown, approve=approve, by=caller.actor)
+        await state.gateway.decide(
+            tenant=tenancy.tenant,
+            key=found.key,
+            hash=shown,
+            approve=approve,
+            by=caller.actor,
+            kind=found.kind,
+            again=found.again,
+        )
     except Conflict as error:
         if error.code != "already_decided":
             raise

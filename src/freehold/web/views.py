@@ -158,6 +158,9 @@ class ApprovalView(BaseModel):
     decided_by: str | None
     decided_at: Moment | None
     reason: str
+    """`outcome_unknown`: it may have happened already, and is done once more if that is approved; else a sentence."""
+    kind: str
+    """What it does to the world: read, own_write, message, spend, credential, permission, destroy, or empty."""
 
     @classmethod
     def of(cls, approval: Approval) -> "ApprovalView":

@@ -21,6 +21,7 @@ _STATES: Final = "state in ('open', 'closed', 'unsettled')"
 
 def upgrade() -> None:
     """Make the tables, add the columns, and let usage be of the new kinds."""
+    op.add_column("effects", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
     for name in ("pins", "egress"):
         empty = "{}" if name == "pins" else "[]"
         op.add_column("versions", sa.Column(name, sa.Text(), nullable=False, server_default=empty))
@@ -87,6 +88,7 @@ def downgrade() -> None:
     _kinds(_BEFORE)
     for name in ("egress", "pins"):
         op.drop_column("versions", name)
+    op.drop_column("effects", "kind")
 
 
 def _kinds(known: str) -> None:

@@ -120,7 +120,8 @@ def _page(request: Request, visitor: Visitor, question: Question, *, notice: str
     approval, words = question.approval, visitor.words
     arguments, whole = shown(approval.arguments), is_whole(approval)
     more = _more(approval) if whole else None
-    named = [pieces(approval.operation), pieces(approval.connection), pieces(approval.reason)]
+    reason = "" if approval.again else approval.reason
+    named = [pieces(approval.operation), pieces(approval.connection), pieces(reason)]
     if not whole and approval.state is ApprovalState.ASKED:
         notice, status = "altered", CONFLICT
     return page(
@@ -141,6 +142,7 @@ def _page(request: Request, visitor: Visitor, question: Question, *, notice: str
         decides=approval.state is ApprovalState.ASKED and whole and visitor.caller.may(WRITE, question.tenant.id),
         approves=may_approve(visitor.caller, question.tenant.id, approval),
         more=more,
+        does=_does(words, approval),
         notice=notice,
     )
 
@@ -155,12 +157,19 @@ def _more(approval: Approval) -> Extension | None:
         return None
 
 
+def _does(words: Words, approval: Approval) -> str:
+    """Return in words what the effect does to the world; empty where nobody knows."""
+    name = f"effect.{approval.kind}"
+    return words(name) if words.has(name) else ""
+
+
 def _outcome(words: Words, question: Question, more: Extension | None) -> str:
     """Return what became of it and by whose word; empty while nobody has decided."""
     approval = question.approval
     told = {"by": question.by, "moment": words.moment(approval.decided_at or approval.expires_at)}
     told |= {"usd": str(more.usd)} if more else {}
-    about, whose = "approve.more_" if more else "approve.", "by" if question.by else "by_you"
+    about = "approve.more_" if more else "approve.again_" if approval.again else "approve."
+    whose = "by" if question.by else "by_you"
     match approval.state:
         case ApprovalState.ASKED:
             return ""
