@@ -11,10 +11,9 @@ import logging
 import os
 import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final
 
 import uvicorn
@@ -23,15 +22,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
+from freehold.app.gateway_boxes import sandboxes_served
+from freehold.app.gateway_drivers import drivers_of
 from freehold.app.gateway_store import master_key_file, migrated, open_store, price_list
 from freehold.app.in_child import in_child
-from freehold.app.model_drivers import model_drivers
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
-from freehold.drivers.connector.http.driver import Http
-from freehold.drivers.connector.smtp import Smtp
-from freehold.drivers.connector.webhook import Webhook, verifier, webhook_trouble
+from freehold.drivers.connector.webhook import verifier
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.gateway import mending
 from freehold.gateway.calls.boxes import Boxes
@@ -40,10 +38,7 @@ from freehold.gateway.calls.door import Door
 from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.outside import Outside
 from freehold.gateway.calls.routing import Ways
-from freehold.gateway.calls.speaking import models_of
 from freehold.gateway.calls.trying import Trial
-from freehold.gateway.calls.upstream import provider_trouble
-from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
@@ -54,7 +49,6 @@ from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
 from freehold.gateway.money.prices import Prices
 from freehold.gateway.money_socket import Money
-from freehold.gateway.outward.client import Client, trouble
 from freehold.gateway.outward.destinations import Destinations
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.placing import SecondPlace
@@ -88,12 +82,18 @@ class Gateway:
     outside: Outside
 
 
-def sign_in_provider(settings: Settings, clock: Clock) -> OpenIdProvider | None:
-    """Return the provider that people sign in with, if one is stated."""
-    if not settings.oidc_issuer:
-        return None
-    claim, trust = settings.oidc_groups_claim, settings.oidc_trust_email
-    return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, clock, groups=claim, trust=trust)
+@asynccontextmanager
+async def signing_on(settings: Settings, keep: Keep, clock: Clock) -> AsyncIterator[SignOn]:
+    """Give the way people sign in by a provider, if one is stated."""
+    provider = None
+    if settings.oidc_issuer:
+        claim, trust = settings.oidc_groups_claim, settings.oidc_trust_email
+        provider = OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, clock, groups=claim, trust=trust)
+    try:
+        yield SignOn(keep, provider, settings.oidc_client_secret)
+    finally:
+        if provider is not None:
+            await provider.close()
 
 
 def sandbox_users(settings: Settings) -> int | None:
@@ -106,49 +106,44 @@ def sandbox_users(settings: Settings) -> int | None:
 async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
     """Give a gateway that has looked after what its predecessor left, and finish its calls at the end."""
     keep = open_store(settings, clock)
-    guard = Guard(Destinations(keep).allowed)
-    providers, receivers, servers = (Client(guard, told=told) for told in (provider_trouble, webhook_trouble, trouble))
-    drivers = Drivers(
-        models=model_drivers(providers, clock),
-        connectors=MappingProxyType(
-            {
-                "smtp": Smtp(settings.smtp_url, settings.mail_from, clock, prints=settings.on_loopback),
-                "webhook": Webhook(receivers, clock),
-                "http": Http(servers),
-            }
-        ),
-    )
-    flights, books = Flights(), Books(keep)
-    prices = Prices(lists=price_list(settings), now=clock.now)
-    ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
-    engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
-    models, callers = Models(keep, engine, flights, seconds=settings.model_timeout), KeyCallers(keep)
-    effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours, extended=books.forget)
-    place, verify = SecondPlace(keep, effects, settings.audit_anchor), verifier(clock.now)
-    provider = sign_in_provider(settings, clock)
-    sign_on = SignOn(keep, provider, settings.oidc_client_secret)
-    rotations = Rotations(keep, master_key_file(settings))
-    web = web_edge(
-        keep,
-        drivers,
-        effects,
-        verify,
-        ways=ways,
-        place=place,
-        switches=Switches(keep, flights, books.forget),
-        sign_on=sign_on,
-        money=Money(keep, drivers, books, Trial(keep, drivers).test, rehearsal=settings.rehearsal),
-        rotations=rotations,
-        rehearsal=settings.rehearsal,
-        mails=bool(settings.smtp_url),
-    )
-    boxes = Boxes(
-        keep,
-        settings.data / "box",
-        lambda speaker, _box: models_of(speaker, partial(Door, engine)),
-        uid_base=sandbox_users(settings),
-    )
-    try:
+    async with AsyncExitStack() as end:  # what is entered last ends first
+        end.callback(keep.close)
+        guard = Guard(Destinations(keep).allowed)
+        drivers = await end.enter_async_context(drivers_of(settings, guard, clock))
+        flights, books = Flights(), Books(keep)
+        prices = Prices(lists=price_list(settings), now=clock.now)
+        ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
+        engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
+        effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours, extended=books.forget)
+        place = SecondPlace(keep, effects, settings.audit_anchor)
+        sign_on = await end.enter_async_context(signing_on(settings, keep, clock))
+        rotations = Rotations(keep, master_key_file(settings))
+        web = web_edge(
+            keep,
+            drivers,
+            effects,
+            verifier(clock.now),
+            ways=ways,
+            place=place,
+            switches=Switches(keep, flights, books.forget),
+            sign_on=sign_on,
+            money=Money(keep, drivers, books, Trial(keep, drivers).test, rehearsal=settings.rehearsal),
+            rotations=rotations,
+            rehearsal=settings.rehearsal,
+            mails=bool(settings.smtp_url),
+        )
+        for ending in (books.drain, engine.drain, flights.drain, rotations.end):
+            end.push_async_callback(ending)
+        models, callers, door = (
+            Models(keep, engine, flights, seconds=settings.model_timeout),
+            KeyCallers(keep),
+            partial(Door, engine),
+        )
+        boxes = await end.enter_async_context(
+            sandboxes_served(
+                settings, keep, drivers, guard, models=door, ready=_nothing_to_do, users=sandbox_users(settings)
+            )
+        )
         yield Gateway(
             keep=keep,
             place=place,
@@ -158,19 +153,12 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             callers=callers,
             web=web,
             worker=worker_edge(keep, models, effects, boxes),
-            outside=Outside(partial(Door, engine), callers.caller),
+            outside=Outside(door, callers.caller),
         )
-    finally:
-        await boxes.end()
-        await rotations.end()
-        await flights.drain()
-        await engine.drain()
-        await books.drain()
-        for client in (providers, receivers, servers):
-            await client.close()
-        if provider is not None:
-            await provider.close()
-        keep.close()
+
+
+async def _nothing_to_do(_tenant: str, _connection: str) -> None:
+    pass
 
 
 @asynccontextmanager

@@ -28,8 +28,10 @@ from freehold.gateway.egress.refusing import refuse
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
-from freehold.gateway.ports import Credential
 from freehold.gateway.requesting import answers, shaping
+from freehold.gateway.requesting.scrubbing import Blot
+from freehold.gateway.requesting.shaping import Shaped
+from freehold.gateway.requesting.unpacking import Unpacked
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,11 @@ class _Wanted:
     path: str
     """As it was written, from behind the connection's name on."""
     query: str
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[str, str]]
+
+    def said(self, header: str) -> list[str]:
+        """Return all that was said by a header."""
+        return [value for name, value in self.headers if name == header]
 
 
 @final
@@ -75,29 +81,38 @@ class Relay:
 
     async def begin(
         self, speaker: Speaker, box: str, wanted: _Wanted, cut: Callable[[FreeholdError], None]
-    ) -> tuple[Session, Connected, Credential]:
-        """Judge what is wanted and write it down; return the session, and the connection with what opens it."""
+    ) -> tuple[Session, Connected, Shaped]:
+        """Judge what is wanted and write it down; return the session, and what is sent where."""
         tenant = speaker.whom.tenant
         operation = standing.require_grant(speaker, wanted.connection, wanted.method)
         await self._ready(tenant, wanted.connection)
-        found: list[tuple[Connected, Credential]] = []
+        found: list[tuple[Connected, Shaped]] = []
+        about = {"connection": wanted.connection, "operation": operation}
 
-        def open_it(tx: Tx) -> None:
+        def shape_it(tx: Tx) -> None:
             connected = connections.find(tx, self._drivers, tenant=tenant, name=wanted.connection)
             if connected is None or connected.kind != KIND:
                 raise connections.missing(wanted.connection)
-            shaping.require(connected.config, wanted.method, wanted.path)
-            found.append((connected, opened_for(tx, self._keep, connected)))
+            credential = opened_for(tx, self._keep, connected)
+            shaped = shaping.shape(
+                connected.config, credential, wanted.method, wanted.path, wanted.query, wanted.headers
+            )
+            about["path"] = shaping.target(connected.config, shaped.path)
+            found.append((connected, shaped))
 
-        about = {"connection": wanted.connection, "operation": operation, "path": wanted.path}
         session = await self._sessions.begin(
-            speaker, box, provider=wanted.connection, about=about, cut=cut, also=open_it
+            speaker, box, provider=wanted.connection, about=about, cut=cut, also=shape_it
         )
         return session, *found[-1]
 
     async def send(self, sent: Sent, connected: Connected, tenant: str) -> Answer:
         """Send a request and return its answer from the head on."""
         return await self._client.send(sent, connected.behalf(tenant), lambda: reach("gateway", "sent"))
+
+    @property
+    def most(self) -> int:
+        """How many bytes an answer may come to when it is unpacked."""
+        return self._sessions.limits.most_bytes
 
     def finish(self, session: Session, why: str) -> None:
         """Write down that it is over."""
@@ -153,26 +168,14 @@ class _Exchange:
         await refuse(self._send, error)
 
     async def _relayed(self, wanted: _Wanted) -> None:
-        session, connected, credential = await self._relay.begin(self._speaker, self._box, wanted, self._end)
+        session, connected, shaped = await self._relay.begin(self._speaker, self._box, wanted, self._end)
         why = "broke"
         try:
-            shaped = shaping.shape(
-                connected.config,
-                credential,
-                method=wanted.method,
-                path=wanted.path,
-                query=wanted.query,
-                headers=wanted.headers,
-            )
-            body, pieces = await self._body(session, wanted)
-            headers = dict(shaped.headers)
-            if pieces is not None and (length := _length(wanted)) is not None:
-                headers["content-length"] = str(length)
-            sent = Sent(method=wanted.method, url=shaped.url, headers=headers, body=body, pieces=pieces)
+            sent = await self._sent(session, wanted, shaped)
             answer = await self._relay.send(sent, connected, self._speaker.whom.tenant)
             session.address, session.status = answer.address, answer.status
             async with aclosing(answer.chunks):
-                await self._answered(session, connected, credential, wanted, answer)
+                await self._answered(session, connected, shaped, answer)
             why = ""
         except asyncio.CancelledError:
             why = self._cut.code if self._cut is not None else "caller_gone"
@@ -183,29 +186,36 @@ class _Exchange:
         finally:
             self._relay.finish(session, why)
 
-    async def _answered(
-        self, session: Session, connected: Connected, credential: Credential, wanted: _Wanted, answer: Answer
-    ) -> None:
-        prefix = f"{PREFIX}{connected.name}"
-        passed = answers.Passed(connected.config, credential, answer, prefix=prefix)
+    async def _sent(self, session: Session, wanted: _Wanted, shaped: Shaped) -> Sent:
+        """Return what goes out: the body whole where it is short, else its pieces as they come."""
+        length = _length(wanted)
+        if length is not None and length <= SENT_WHOLE:
+            body = b"".join([piece async for piece in self._pieces(session)])
+            return Sent(method=wanted.method, url=shaped.url, headers=shaped.headers, body=body)
+        stated = {} if length is None else {"Content-Length": str(length)}
+        return Sent(
+            method=wanted.method, url=shaped.url, headers={**shaped.headers, **stated}, pieces=self._pieces(session)
+        )
+
+    async def _answered(self, session: Session, connected: Connected, shaped: Shaped, answer: Answer) -> None:
+        blot = Blot(*shaped.blotted)
+        unpacked = Unpacked(answer.headers.get("content-encoding", ""), self._relay.most)
+        told = answers.headers(answer.headers, blot, base=shaped.base, prefix=f"{PREFIX}{connected.name}")
+        headers = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in told.items()
+        ]
         gone = asyncio.create_task(self._gone())
         try:
-            await self._send({"type": "http.response.start", "status": answer.status, "headers": passed.headers})
+            await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
             self._begun = True
             async for chunk in answer.chunks:
                 session.came(len(chunk))
-                if piece := passed.feed(chunk):
+                if piece := blot.feed(unpacked.feed(chunk)):
                     await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-            await self._send({"type": "http.response.body", "body": passed.end()})
+            unpacked.end()
+            await self._send({"type": "http.response.body", "body": blot.end()})
         finally:
             gone.cancel()
-
-    async def _body(self, session: Session, wanted: _Wanted) -> tuple[bytes, AsyncIterator[bytes] | None]:
-        """Return the body whole where it is short, else the pieces as they come."""
-        length = _length(wanted)
-        if length is not None and length <= SENT_WHOLE:
-            return b"".join([piece async for piece in self._pieces(session)]), None
-        return b"", self._pieces(session)
 
     async def _pieces(self, session: Session) -> AsyncIterator[bytes]:
         more = True
@@ -233,16 +243,15 @@ def _wanted(scope: Scope) -> _Wanted:
     return _Wanted(
         connection=connection,
         method=str(scope["method"]),
-        path=slash + path or "/",
+        path=slash + path,
         query=bytes(scope["query_string"]).decode("latin-1"),
-        headers=list(scope["headers"]),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
     )
 
 
 def _length(wanted: _Wanted) -> int | None:
     """Return how long the body is said to be; none where it comes in chunks of any length."""
-    stated = [value for name, value in wanted.headers if name == b"content-length"]
-    chunked = any(name == b"transfer-encoding" for name, _ in wanted.headers)
-    if chunked:
+    if wanted.said("transfer-encoding"):
         return None
+    stated = wanted.said("content-length")
     return int(stated[0]) if stated else 0

@@ -1,0 +1,35 @@
+"""What programs in sandboxes reach of the gateway, put together: models, connections, and hosts that were granted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from freehold.gateway.calls.boxes import Boxes
+from freehold.gateway.calls.speaking import Serve
+from freehold.gateway.connections import Drivers
+from freehold.gateway.egress.judging import Judge
+from freehold.gateway.egress.metering import Limits, Sessions
+from freehold.gateway.egress.plain import Plain
+from freehold.gateway.egress.relay import Ready, Relay
+from freehold.gateway.egress.routing import BoxRoutes
+from freehold.gateway.keeping import Keep
+from freehold.gateway.outward.client import Client
+from freehold.gateway.outward.guard import Guard
+from freehold.settings import Settings
+
+
+@asynccontextmanager
+async def sandboxes_served(
+    settings: Settings, keep: Keep, drivers: Drivers, guard: Guard, *, models: Serve, ready: Ready, users: int | None
+) -> AsyncIterator[Boxes]:
+    """Give the boxes of a gateway; `users` is the number from which on sandboxes are users of their own."""
+    limits = Limits(most_bytes=settings.egress_bytes, seconds=settings.egress_seconds, at_once=settings.egress_at_once)
+    sessions, client = Sessions(keep, limits), Client(guard)
+    relay = Relay(keep, drivers, sessions, client, ready)
+    plain = Plain(sessions, Judge(guard), client)
+    boxes = Boxes(keep, settings.data / "box", BoxRoutes(models, relay, plain), uid_base=users)
+    try:
+        yield boxes
+    finally:
+        await boxes.end()
+        await sessions.drain()
+        await client.close()
