@@ -11,19 +11,18 @@ import contextlib
 import os
 import re
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
 import uvicorn
-from typing_extensions import override
 from uvicorn.server import ServerState
 
 from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls import speaking
+from freehold.gateway.calls.knocking import Connection, Front, Knock, is_user, straight
 from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.keeping import Keep
@@ -43,7 +42,6 @@ OLD_SECONDS: Final = 3600.0
 """How long a folder nobody opened lies: the sandbox of a gateway that died may still have it."""
 _NAME: Final = re.compile(r"sbx_[0-9A-Za-z]{1,60}")
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREDENTIALS: Final = struct.Struct("3i")
 
 ServeBox = Callable[[Speaker, str], App]
 """Returns what answers a sandbox, by who speaks and the sandbox's id."""
@@ -53,13 +51,16 @@ ServeBox = Callable[[Speaker, str], App]
 class Boxes:
     """The boxes of one gateway."""
 
-    def __init__(self, keep: Keep, folder: Path, serve: ServeBox, *, uid_base: int | None) -> None:
+    def __init__(
+        self, keep: Keep, folder: Path, serve: ServeBox, *, uid_base: int | None, front: Front = straight
+    ) -> None:
         """
-        Keep boxes in `folder`; what comes in at one is answered by what `serve` makes for it.
+        Keep boxes in `folder`; what comes in at one is heard by `front` first, and answered by what `serve` makes for it.
 
         With `uid_base`, sandboxes are users of their own from that number on, and nobody else is listened to.
         """
         self._keep, self._folder, self._serve, self._uid_base = keep, folder, serve, uid_base
+        self._front = front
         self._open: dict[str, _Box] = {}
         self._room = Room(ALL_BYTES)
         self._turn = asyncio.Lock()
@@ -97,7 +98,7 @@ class Boxes:
                 return True
             if (box.stated.tenant, box.stated.run) != (request.tenant, request.run):
                 raise Conflict("This sandbox is another run's.", code="box_taken", remedy="Wake a sandbox of its own.")
-            box.stated, box.app = request, self._serve(found, request.sandbox)
+            box.stated, box.speaker, box.app = request, found, self._serve(found, request.sandbox)
             return False
 
     async def close(self, sandbox: str) -> None:
@@ -138,18 +139,23 @@ class Boxes:
         user = None if self._uid_base is None else self._uid_base + request.uid
         box = _Box(
             stated=request,
+            speaker=speaker,
             app=self._serve(speaker, request.sandbox),
             state=ServerState(),
-            user=user,
             room=Room(BOX_BYTES, within=self._room),
         )
         if not self._config.loaded:
             self._config.load()
         loop = asyncio.get_running_loop()
         listener = self._bound(request.sandbox)
-        box.server = await loop.create_unix_server(
-            lambda: _Connection(self._config, box.state, {}, loop, box=box), sock=listener, backlog=BACKLOG
+        knock = Knock(
+            sandbox=request.sandbox,
+            speaker=lambda: box.speaker,
+            lets=lambda transport: is_user(transport, user),
+            speak=lambda: Connection(self._config, box.state, {}, loop, app=box, lets=knock.lets),
+            connections=box.state.connections,
         )
+        box.server = await loop.create_unix_server(lambda: self._front(knock), sock=listener, backlog=BACKLOG)
         return box
 
     def _bound(self, sandbox: str) -> socket.socket:
@@ -192,9 +198,9 @@ class _Box:
     """One socket that is listened at."""
 
     stated: BoxRequest
+    speaker: Speaker
     app: App
     state: ServerState
-    user: int | None
     room: Room
     server: asyncio.Server | None = None
 
@@ -210,31 +216,10 @@ class _Box:
             connection.transport.abort()
 
 
-@final
-class _Connection(Patient):
-    """One connection to a box."""
-
-    def __init__(self, *of: Any, box: _Box) -> None:
-        super().__init__(*of)
-        self.app = box
-        self._user = box.user
-
-    @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if self._user is not None and _user_of(transport.get_extra_info("socket")) != self._user:
-            transport.abort()
-
-
 def _checked(sandbox: str) -> str:
     if not _NAME.fullmatch(sandbox):
         raise Invalid(f"{sandbox[:80]!r} is no id of a sandbox.", code="bad_id")
     return sandbox
-
-
-def _user_of(end: socket.socket) -> int:
-    _, user, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return int(user)
 
 
 async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:

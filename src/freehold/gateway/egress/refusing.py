@@ -39,10 +39,14 @@ async def refuse(send: Send, error: FreeholdError) -> None:
     await answer(send, *refusal(error))
 
 
-def spelt(error: FreeholdError) -> bytes:
-    """Return `error` as a whole answer of HTTP/1.1, for who speaks it without a server's help; the connection ends."""
+def spelt(error: FreeholdError, words: bytes = b"") -> bytes:
+    """
+    Return `error` as a whole answer of HTTP/1.1, for who speaks it without a server's help; the connection ends.
+
+    `words` stand beside the status, where they are all that a client shows; else what everybody says there.
+    """
     status, headers, body = refusal(error)
-    lines = [b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b"Refused"))]
+    lines = [b"HTTP/1.1 %d %s" % (status, words or REASONS.get(status, b"Refused"))]
     lines += [name + b": " + value for name, value in headers]
     lines += [b"content-length: %d" % len(body), b"connection: close", b"", b""]
     return b"\r\n".join(lines) + body

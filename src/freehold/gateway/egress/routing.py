@@ -1,16 +1,15 @@
 """Where what a program asks at its box goes: to models, out by a connection, or on to a host that was granted."""
 
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 from freehold.gateway.asgi import App, Receive, Scope, Send
+from freehold.gateway.calls.knocking import TARGET
 from freehold.gateway.calls.speaking import Serve, Speaker, models_of
 from freehold.gateway.egress.relay import PREFIX, Relay
 
 Plain = Callable[[Speaker, str], App]
 """Returns what answers a program that speaks to its box as to a proxy; the target is in the scope as `TARGET`."""
-TARGET: Final = "freehold.target"
-"""What a request names in its first line, where that is a whole address and not a path."""
 
 
 @final

@@ -10,6 +10,7 @@ anything.
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Final, final
 
@@ -22,7 +23,7 @@ from freehold.core.errors import Unavailable
 from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.guard import Guard
-from freehold.gateway.outward.hosts import Address, place_in
+from freehold.gateway.outward.hosts import PORTS, Address, place_in
 from freehold.gateway.ports import NotSent
 
 CONNECT_SECONDS: Final = 10.0
@@ -31,6 +32,7 @@ IDLE_SECONDS: Final = 30.0
 """How long a connection is kept for the next request; servers close theirs after a minute or more."""
 MOST_ADDRESSES: Final = 3
 """Addresses of one name that are tried, one after the other."""
+ENCRYPTED: Final = frozenset({"https", "wss"})
 _ALWAYS: Final = {"Accept-Encoding": "identity", "User-Agent": "freehold"}
 
 
@@ -95,7 +97,7 @@ class Client:
         """
         place = place_in(sent.url)
         failed: Exception | None = None
-        for address in (await self._guard.addresses(place, behalf))[:MOST_ADDRESSES]:
+        for address in _tried(await self._guard.addresses(place, behalf)):
             try:
                 return await self._sent(sent, address, on_sent)
             except aiohttp.ClientConnectorError as error:
@@ -181,12 +183,21 @@ async def _chunks(response: aiohttp.ClientResponse, told: Told) -> AsyncGenerato
         response.close() if not response.content.at_eof() else response.release()
 
 
+def _tried(addresses: Sequence[Address]) -> list[Address]:
+    """Return the addresses to try, those of either kind by turns: where one kind leads nowhere, all of it may."""
+    kinds = [[address for address in addresses if address.version == kind] for kind in (6, 4)]
+    if addresses[0].version == 4:  # noqa: PLR2004
+        kinds.reverse()
+    turns = zip_longest(*kinds)
+    return [address for turn in turns for address in turn if address is not None][:MOST_ADDRESSES]
+
+
 @lru_cache(maxsize=1024)
 def _pinned(url: str, address: Address) -> tuple[URL, str, str | None]:
     """Return the URL that leads to `address`, the host as a header says it, and the name that a certificate must have."""
     stated, place = URL(url, encoded=True), place_in(url)
-    host = place.host.in_url + (f":{stated.explicit_port}" if stated.explicit_port else "")
-    name = place.host.name if place.host.address is None and stated.scheme == "https" else None
+    host = place.host.in_url if place.port == PORTS[stated.scheme] else str(place)
+    name = place.host.name if place.host.address is None and stated.scheme in ENCRYPTED else None
     return stated.with_host(str(address)), host, name
 
 
