@@ -12,6 +12,7 @@ import pytest
 
 from freehold.agents.connection_tools import ConnectionTools
 from freehold.core.effects import EffectState, Outcome
+from freehold.core.errors import NotFound
 from freehold.core.tenants import Tenant
 from freehold.gateway.client import Work
 from freehold.testing.counterpart import Counterpart, Heard, Tells, counterpart
@@ -146,8 +147,9 @@ async def test_a_tool_that_is_gone_is_not_called(tmp_path: Path) -> None:
         del less["paths"]["/contacts/{id}"]
         told = await crm.tools(document=less)
         problem = (await crm.api.get(crm.path("connections/crm/tools"))).json()
-        with pytest.raises(Exception, match="no connection"):
+        with pytest.raises(NotFound) as refused:
             await crm.call(agent, "showContact", id="1")
+    assert refused.value.code == "unknown_tool"
     assert told["removed"] == ["showContact"]
     assert "showContact" not in {tool["name"] for tool in problem["items"]}
     assert crm.outside.heard == []

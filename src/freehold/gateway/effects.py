@@ -7,7 +7,7 @@ thing once per key: then the same key may try again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, final
 
@@ -42,6 +42,7 @@ from freehold.gateway.ports import ConnectorCall, NotSent, Reached
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
 from freehold.gateway.tables import Decision
+from freehold.gateway.tokens import Stale
 from freehold.gateway.tools import hash_of
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,11 @@ class Effects:
         *,
         approval_hours: float,
         extended: Callable[[str], None] = lambda _tenant: None,
+        ready: Callable[[str, str], Awaitable[None]],
     ) -> None:
-        """Carry out through `drivers`; `extended` is told of a tenant whose limit a run may pass, once that is on disk."""
-        self._keep, self._drivers, self._flights, self._extended = keep, drivers, flights, extended
+        """Tell `extended` of a tenant whose limit a run may pass; have a connection's account prolonged by `ready`."""
+        self._keep, self._drivers, self._flights = keep, drivers, flights
+        self._extended, self._ready = extended, ready
         self._patience = timedelta(hours=approval_hours)
 
     def under_way(self, tenant: str, key: str) -> bool:
@@ -131,25 +134,26 @@ class Effects:
         return outcome if isinstance(outcome, Outcome) else Outcome(**outcome)
 
     async def _fly(self, intent: Intent, effect: Effect, *, governed: bool) -> Outcome:
-        opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
-        if opened.way is None:
+        try:
+            opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+        except Stale:  # only what is really to be carried out comes so far, and nothing of it is written down yet
+            await self._ready(intent.tenant, intent.connection)
+            opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+        way = opened.way
+        if way is None:
             if intent.connection == BUDGET:
                 self._extended(intent.tenant)
             return opened.outcome
         reach("gateway", "intent")
         call = ConnectorCall(
-            key=effect.key,
-            tool=opened.way.tool,
-            arguments=effect.arguments,
-            to=opened.way.to,
-            sent=lambda: reach("gateway", "sent"),
+            key=effect.key, tool=way.tool, arguments=effect.arguments, to=way.to, sent=lambda: reach("gateway", "sent")
         )
         try:
-            result = await opened.way.driver.perform(call)
+            result = await way.driver.perform(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is written down
-            return await self._broke(intent, opened, error, again=opened.way.again)
+            return await self._broke(intent, opened, error, again=way.again)
         reach("gateway", "answered")
-        outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result, kind=opened.way.tool.kind)
+        outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result, kind=way.tool.kind)
         outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
         reach("gateway", "stored")
         return outcome
@@ -237,7 +241,7 @@ class Effects:
         driver = self._drivers.connectors.get(connected.kind) if connected else None
         tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
         if connected is None or driver is None or tool is None:
-            raise connections.missing(intent.connection)
+            raise tools.missing(connected, intent.connection, intent.operation)
         if not governed and intent.tenant and not driver.replies:
             raise Denied("Nothing is delivered through this connection.", code="not_granted")
         to = Reached(

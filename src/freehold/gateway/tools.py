@@ -12,7 +12,9 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, select
 
 from freehold.audit.canonical import digest
+from freehold.core.errors import NotFound
 from freehold.core.tools import Tool
+from freehold.gateway import connections
 from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.tables import tools
 
@@ -66,6 +68,17 @@ def always(drivers: Drivers, connected: Connected) -> Sequence[Tool]:
     """Return what every connection like this can do."""
     driver = drivers.connectors.get(connected.kind)
     return driver.tools(connected.config) if driver else ()
+
+
+def missing(connected: Connected | None, connection: str, name: str) -> NotFound:
+    """Return the error that tells there is no such tool, or not even the connection."""
+    if connected is None:
+        return connections.missing(connection)
+    return NotFound(
+        f"The connection {connection!r} has no tool {name!r}.",
+        code="unknown_tool",
+        remedy=f"See what it can do with: freehold connection tools {connection}",
+    )
 
 
 def tool_of(row: Any) -> Tool:
