@@ -39,6 +39,7 @@ from freehold.gateway.calls.engine import Engine
 from freehold.gateway.calls.outside import Outside
 from freehold.gateway.calls.routing import Ways
 from freehold.gateway.calls.trying import Trial
+from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Edge
 from freehold.gateway.effects import Effects
 from freehold.gateway.flights import Flights
@@ -49,10 +50,15 @@ from freehold.gateway.models import Models
 from freehold.gateway.money.books import Books
 from freehold.gateway.money.prices import Prices
 from freehold.gateway.money_socket import Money
+from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.destinations import Destinations
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.placing import SecondPlace
 from freehold.gateway.rotations import Rotations
+from freehold.gateway.sign_in.accounts import Accounts
+from freehold.gateway.sign_in.asking import Asking
+from freehold.gateway.sign_in.flows import Flows
+from freehold.gateway.sign_in_socket import SignIns
 from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
 from freehold.gateway.worker_socket import worker_edge
@@ -62,6 +68,7 @@ from freehold.store.patience import Patient
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 300.0
+ACCOUNT_SECONDS: Final = 600.0
 PLACE_SECONDS: Final = 60.0
 USED_SECONDS: Final = 60.0
 AGAIN_SECONDS: Final = 5.0
@@ -75,6 +82,7 @@ class Gateway:
     place: SecondPlace
     flights: Flights
     rotations: Rotations
+    accounts: Accounts
     boxes: Boxes
     callers: KeyCallers
     web: Edge
@@ -96,6 +104,19 @@ async def signing_on(settings: Settings, keep: Keep, clock: Clock) -> AsyncItera
             await provider.close()
 
 
+@asynccontextmanager
+async def signing_in(keep: Keep, drivers: Drivers, guard: Guard) -> AsyncIterator[tuple[Accounts, SignIns]]:
+    """Give what looks after the accounts of connections, and how people sign in to them."""
+    client = Client(guard)
+    asking = Asking(client)
+    accounts = Accounts(keep, drivers, asking)
+    try:
+        yield accounts, SignIns(keep, drivers, Flows(keep, drivers, asking), accounts)
+    finally:
+        await accounts.end()
+        await client.close()
+
+
 def sandbox_users(settings: Settings) -> int | None:
     """Return the number from which on sandboxes are users of their own; none: they are ours."""
     apart = settings.gateway_worker_group >= 0 or os.geteuid() == 0
@@ -114,7 +135,9 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         prices = Prices(lists=price_list(settings), now=clock.now)
         ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
         engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
-        effects = Effects(keep, drivers, flights, approval_hours=settings.approval_hours, extended=books.forget)
+        accounts, sign_ins = await end.enter_async_context(signing_in(keep, drivers, guard))
+        hours, ready = settings.approval_hours, accounts.ready
+        effects = Effects(keep, drivers, flights, approval_hours=hours, extended=books.forget, ready=ready)
         place = SecondPlace(keep, effects, settings.audit_anchor)
         sign_on = await end.enter_async_context(signing_on(settings, keep, clock))
         rotations = Rotations(keep, master_key_file(settings))
@@ -127,6 +150,7 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             place=place,
             switches=Switches(keep, flights, books.forget),
             sign_on=sign_on,
+            sign_ins=sign_ins,
             money=Money(keep, drivers, books, Trial(keep, drivers).test, rehearsal=settings.rehearsal),
             rotations=rotations,
             rehearsal=settings.rehearsal,
@@ -140,25 +164,20 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             partial(Door, engine),
         )
         boxes = await end.enter_async_context(
-            sandboxes_served(
-                settings, keep, drivers, guard, models=door, ready=_nothing_to_do, users=sandbox_users(settings)
-            )
+            sandboxes_served(settings, keep, drivers, guard, models=door, ready=ready, users=sandbox_users(settings))
         )
         yield Gateway(
             keep=keep,
             place=place,
             flights=flights,
             rotations=rotations,
+            accounts=accounts,
             boxes=boxes,
             callers=callers,
             web=web,
             worker=worker_edge(keep, models, effects, boxes),
             outside=Outside(door, callers.caller),
         )
-
-
-async def _nothing_to_do(_tenant: str, _connection: str) -> None:
-    pass
 
 
 @asynccontextmanager
@@ -237,6 +256,7 @@ def _duties(gateway: Gateway, clock: Clock) -> list[Coroutine[Any, Any, None]]:
         _often("Sweeping", SWEEP_SECONDS, lambda: keep.write(lambda tx: mending.sweep(tx, keep)), clock),
         _often("Sweeping the folders of sandboxes", SWEEP_SECONDS, lambda: keep.aside(gateway.boxes.sweep), clock),
         _often("Writing down which model keys were used", USED_SECONDS, gateway.callers.write_down, clock),
+        _often("Looking after accounts", ACCOUNT_SECONDS, gateway.accounts.watch, clock),
         _often("Sealing the record", SEAL_SECONDS, keep.seal_new, clock),
         _often("Writing signed heads to the second place", PLACE_SECONDS, gateway.place.catch_up, clock),
     ]

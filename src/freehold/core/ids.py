@@ -37,6 +37,7 @@ Prefix = Literal[
     "fhm",
     "wrn",
     "req",
+    "sgn",
 ]
 NewId = Callable[[Prefix], str]
 """Makes a fresh id of a kind; handed in wherever ids are made."""

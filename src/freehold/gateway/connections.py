@@ -11,7 +11,7 @@ from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
 from freehold.core.effects import BUDGET, SANDBOX
 from freehold.core.errors import Conflict, Invalid, NotFound
-from freehold.gateway import secrets
+from freehold.gateway import oauth, secrets, tokens
 from freehold.gateway.asked import Behalf
 from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
@@ -86,6 +86,7 @@ def create(
     owner = tenant or PLATFORM
     if secrets.good_name("connection", name) in BUILT_IN or "." in name:
         raise Invalid(f"A connection cannot be called {name!r}.", code="bad_name", remedy="Choose another name.")
+    oauth.check(kind, config)
     drivers.check(kind, config, secrets.opened(tx, keep, tenant=tenant, name=secret))
     require_open(tx, config, tenant=tenant)
     if tx.execute(select(connections.c.id).where(*_is(owner, name))).first():
@@ -119,11 +120,14 @@ def change(
         raise missing(name)
     merged = {key: value for key, value in {**found.config, **config}.items() if value is not None}
     secret = other.get("secret", found.secret)
+    terms = oauth.check(found.kind, merged)
     drivers.check(found.kind, merged, secrets.opened(tx, keep, tenant=tenant, name=secret))
     require_open(tx, config, tenant=tenant)
     was, wanted = _told(found), _told(found) | {"config": merged, "secret": secret}
     if was != wanted:
         tx.execute(update(connections).where(*_is(owner, name)).values(config=merged, secret=secret))
+        if oauth.mark_of(found.config) != (terms.mark if terms else ""):  # what one provider gave goes to no other
+            tokens.forget(tx, keep, owner=owner, connection=name, by=by, why="changed")
         detail = {"kind": found.kind, "secret": secret, "changed": sorted(config) + sorted(other)}
         hashes = {"before": fingerprint(was), "after": fingerprint(wanted)}
         keep.note(tx, tenant, actor=by, action="connection.change", subject=name, detail=detail, **hashes)
@@ -142,6 +146,7 @@ def remove(tx: Tx, keep: Keep, *, tenant: str | None, name: str, by: str) -> Non
     if found is None:
         raise missing(name)
     tx.execute(delete(connections).where(*_is(tenant or PLATFORM, name)))
+    tokens.forget(tx, keep, owner=tenant or PLATFORM, connection=name, by=by, why="deleted")
     tx.execute(delete(tools).where(tools.c.tenant == (tenant or PLATFORM), tools.c.connection == name))
     keep.note(tx, tenant, actor=by, action="connection.delete", subject=name, before=fingerprint(_told(found)))
 

@@ -26,7 +26,17 @@ from freehold.vault.sealing import Sealer
 
 PURPOSE: Final = "manifest"
 _LIST: Final = "vault"
-_TOLD: Final = ("secret.set", "secret.delete", "key_pair.make", "vault.list", "vault.rotate")
+_TOLD: Final = (
+    "secret.set",
+    "secret.delete",
+    "key_pair.make",
+    "vault.list",
+    "vault.rotate",
+    "account.connect",
+    "account.refresh",
+    "account.expire",
+    "account.disconnect",
+)
 """Acts whose rows in the record tell the number of the list."""
 
 

@@ -19,7 +19,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.gateway import data_keys, ledger, pairs, secrets
 from freehold.gateway.keeping import Keep
 from freehold.gateway.manifests import fingerprint
-from freehold.gateway.tables import effects, key_pairs
+from freehold.gateway.tables import SIGN_IN, effects, key_pairs, sign_ins
 from freehold.gateway.tables import secrets as secret_table
 from freehold.vault.keyfile import master_key, next_key, put_in_place
 from freehold.vault.sealing import Sealer, Vault, generation_of
@@ -64,6 +64,7 @@ _KEPT: Final = (
     _Kept(secret_table, "name", {"sealed": secrets.PURPOSE}, versioned=True),
     _Kept(key_pairs, "purpose", {"sealed": pairs.SEALED}),
     _Kept(effects, "key", {"arguments": ledger.ARGUMENTS, "outcome": ledger.OUTCOME}, listed=False),
+    _Kept(sign_ins, "id", {"sealed": SIGN_IN}, listed=False),
 )
 
 

@@ -1,6 +1,12 @@
-"""Secrets: set, listed by name, forgotten, and opened for one call."""
+"""
+Secrets: set, listed by name, forgotten, and opened for one call.
+
+The platform keeps some of its own beside those of people, such as the tokens of accounts. Their names hold a sign that
+nobody can type, they are listed for nobody, and whoever opens one says that it is ours.
+"""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -17,6 +23,8 @@ PURPOSE: Final = "secret"
 MAX_BYTES: Final = 65_536
 REMEMBERED: Final = 1_000
 """How many opened secrets are remembered at once."""
+OURS: Final = ":"
+"""The sign in the names of what the platform keeps for itself."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -48,15 +56,8 @@ def put(tx: Connection, keep: Keep, *, tenant: str | None, name: str, value: str
         )
     owner = tenant or PLATFORM
     before = _stored(tx, owner, name)
-    version = 1 + (before.version if before is not None else 0)
-    sealer = keep.sealer(tx, owner)
-    sealed = sealer.seal(value.encode(), name=name, purpose=PURPOSE, version=version)
-    values = {"version": version, "sealed": sealed, "set_by": by, "set_at": keep.now()}
-    if version == 1:
-        tx.execute(insert(secrets).values(tenant=owner, name=name, **values))
-    else:
-        tx.execute(update(secrets).where(*_is(owner, name)).values(values))
-    listed = keep.manifests.change(tx, owner, sealer, {f"{PURPOSE}/{name}": fingerprint(version, sealed)})
+    version, told = _sealed(tx, keep, owner, name, value, by)
+    listed = keep.manifests.change(tx, owner, keep.sealer(tx, owner), {f"{PURPOSE}/{name}": told})
     keep.note(
         tx,
         tenant,
@@ -69,26 +70,42 @@ def put(tx: Connection, keep: Keep, *, tenant: str | None, name: str, value: str
     )
 
 
+def put_ours(tx: Connection, keep: Keep, *, owner: str, values: Mapping[str, str | None], by: str) -> int:
+    """
+    Seal what the platform keeps for itself (none: forget it), and return the number of the vault's list.
+
+    Whoever asks for it says in the record what it did, and with the number; an action that does so stands in
+    `manifests`.
+    """
+    entries: dict[str, str | None] = {}
+    for name, value in values.items():
+        if value is None:
+            tx.execute(delete(secrets).where(*_is(owner, name)))
+            entries[f"{PURPOSE}/{name}"] = None
+        else:
+            _, entries[f"{PURPOSE}/{name}"] = _sealed(tx, keep, owner, name, value, by)
+    return keep.manifests.change(tx, owner, keep.sealer(tx, owner), entries)
+
+
 def names(tx: Connection, *, tenant: str | None) -> list[dict[str, Any]]:
-    """Return name, version and time of every secret; never a value."""
+    """Return name, version and time of every secret that people set; never a value."""
     columns = (secrets.c.name, secrets.c.version, secrets.c.set_by, secrets.c.set_at)
-    rows = tx.execute(select(*columns).where(secrets.c.tenant == (tenant or PLATFORM)).order_by(secrets.c.name))
+    theirs = secrets.c.tenant == (tenant or PLATFORM), secrets.c.name.not_like(f"%{OURS}%")
+    rows = tx.execute(select(*columns).where(*theirs).order_by(secrets.c.name))
     return [row._asdict() for row in rows]
 
 
 def remove(tx: Connection, keep: Keep, *, tenant: str | None, name: str, by: str) -> None:
     """Forget the secret `name`; one that a connection uses stays."""
     owner = tenant or PLATFORM
-    used = select(connections.c.name).where(connections.c.tenant == owner, connections.c.secret == name)
-    user = tx.execute(used).scalar()
-    if user is not None:
+    if user := _user(tx, owner, name):
         raise Conflict(
             f"The connection {user!r} uses the secret {name!r}.",
             code="secret_in_use",
             remedy="Delete the connection first, or set the secret to another value.",
         )
     before = _stored(tx, owner, name)
-    if before is None:
+    if before is None or OURS in name:
         raise missing(name)
     tx.execute(delete(secrets).where(*_is(owner, name)))
     listed = keep.manifests.change(tx, owner, keep.sealer(tx, owner), {f"{PURPOSE}/{name}": None})
@@ -102,15 +119,17 @@ def exists(tx: Connection, *, tenant: str | None, name: str) -> bool:
     return tx.execute(select(secrets.c.version).where(*_is(tenant or PLATFORM, name))).first() is not None
 
 
-def opened(tx: Connection, keep: Keep, *, tenant: str | None, name: str | None) -> Credential:
+def opened(tx: Connection, keep: Keep, *, tenant: str | None, name: str | None, ours: bool = False) -> Credential:
     """
-    Return the secret `name` opened; nothing for no name.
+    Return the secret `name` opened; nothing for no name. With `ours`, also one that the platform keeps for itself.
 
     What was opened last is remembered together with its sealed bytes, which are read anew every time: while they
     are the same, nothing needs to be opened again. Raises `RolledBack` where an older value was put back.
     """
     if name is None:
         return Credential()
+    if OURS in name and not ours:
+        raise missing(name)
     owner = tenant or PLATFORM
     row = tx.execute(_LOOK, {"of_owner": owner, "of_name": name}).first()
     if row is None:
@@ -137,6 +156,32 @@ def missing(name: str) -> NotFound:
         code="missing_secret",
         remedy=f"Set it with: freehold secret set {name}, and --tenant TENANT or --platform as for what uses it",
     )
+
+
+def _sealed(tx: Connection, keep: Keep, owner: str, name: str, value: str, by: str) -> tuple[int, str]:
+    """Seal `value` as the next version of `name`; return the version, and what the vault's list says of it."""
+    before = _stored(tx, owner, name)
+    version = 1 + (before.version if before is not None else 0)
+    sealed = keep.sealer(tx, owner).seal(value.encode(), name=name, purpose=PURPOSE, version=version)
+    values = {"version": version, "sealed": sealed, "set_by": by, "set_at": keep.now()}
+    if version == 1:
+        tx.execute(insert(secrets).values(tenant=owner, name=name, **values))
+    else:
+        tx.execute(update(secrets).where(*_is(owner, name)).values(values))
+    return version, fingerprint(version, sealed)
+
+
+def _user(tx: Connection, owner: str, name: str) -> str:
+    """Return a connection that uses the secret `name`, also to show who its client is; empty where none does."""
+    rows = tx.execute(
+        select(connections.c.name, connections.c.secret, connections.c.config).where(connections.c.tenant == owner)
+    )
+    return next((row.name for row in rows if name in (row.secret, _client(row.config))), "")
+
+
+def _client(config: Mapping[str, Any]) -> object:
+    stated = config.get("oauth")
+    return stated.get("client_secret") if isinstance(stated, dict) else None
 
 
 def _stored(tx: Connection, owner: str, name: str) -> Any:

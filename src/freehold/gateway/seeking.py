@@ -78,7 +78,7 @@ def seek(tx: Tx, keep: Keep, request: SeekRequest) -> dict[str, Any]:
     too_short: list[str] = []
     looked_for = 0
     for owner, name in tx.execute(select(rows.c.tenant, rows.c.name)).all():
-        credential = secrets.opened(tx, keep, tenant=None if owner == PLATFORM else owner, name=name)
+        credential = secrets.opened(tx, keep, tenant=None if owner == PLATFORM else owner, name=name, ours=True)
         if len(credential.reveal().encode()) < SHORTEST:
             too_short.append(f"{owner}/{name}")
             continue

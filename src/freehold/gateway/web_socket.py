@@ -24,6 +24,7 @@ from freehold.gateway.ports import Credential
 from freehold.gateway.record_socket import record_routes
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.seeking import SeekRequest, seek
+from freehold.gateway.sign_in_socket import SignIns
 from freehold.gateway.switch_socket import Switches
 from freehold.gateway.tool_socket import tool_routes
 
@@ -47,9 +48,11 @@ VerifyWebhook = Callable[[Credential, dict[str, str], bytes], None]
 class _Web:
     """Answers of the web socket, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, ways: Ways, *, rehearsal: bool, mails: bool) -> None:
+    def __init__(
+        self, keep: Keep, drivers: Drivers, ways: Ways, sign_ins: SignIns, *, rehearsal: bool, mails: bool
+    ) -> None:
         self._keep, self._drivers, self._ways, self._rehearsal = keep, drivers, ways, rehearsal
-        self._mails = mails
+        self._sign_ins, self._mails = sign_ins, mails
 
     async def set_secret(self, request: asked.SecretRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
@@ -80,6 +83,7 @@ class _Web:
 
     async def delete_connection(self, request: asked.ConnectionRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.name, "by": request.by}
+        await self._sign_ins.let_go(request.tenant, request.name, by=request.by)
         await self._keep.write(lambda tx: connections.remove(tx, self._keep, **named))
         self._keep.changed()
 
@@ -129,13 +133,14 @@ def web_edge(
     place: SecondPlace,
     switches: Switches,
     sign_on: SignOn,
+    sign_ins: SignIns,
     money: Money,
     rotations: Rotations,
     rehearsal: bool,
     mails: bool = False,
 ) -> Edge:
     """Return the edge of web's socket; `mails` is whether there is a server that mail goes through."""
-    web = _Web(keep, drivers, ways, rehearsal=rehearsal, mails=mails)
+    web = _Web(keep, drivers, ways, sign_ins, rehearsal=rehearsal, mails=mails)
 
     async def verified(request: asked.WebhookRequest) -> None:
         named: dict[str, Any] = {"tenant": request.tenant, "name": request.secret}
@@ -169,7 +174,14 @@ def web_edge(
         "health": route(asked.Nothing, web.health),
     }
     routes |= tool_routes(keep, drivers)
-    routes |= record_routes(keep, place) | sign_on.routes() | rotations.routes() | switches.routes() | money.routes()
+    routes |= (
+        record_routes(keep, place)
+        | sign_ins.routes()
+        | sign_on.routes()
+        | rotations.routes()
+        | switches.routes()
+        | money.routes()
+    )
     return Edge(
         {name: _changing(keep, answer) if name in CHANGING else answer for name, answer in routes.items()},
         effects=frozenset({"mail"}),
