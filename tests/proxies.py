@@ -14,9 +14,9 @@ from freehold.app.gateway_store import open_store
 from freehold.core.money import UsageKind
 from freehold.gateway.asgi import Receive, Scope, Send, answer
 from freehold.gateway.calls.boxes import Boxes
-from freehold.gateway.calls.knocking import TARGET, Knock
+from freehold.gateway.calls.knocking import TARGET
 from freehold.gateway.calls.speaking import Speaker
-from freehold.gateway.egress.front import Front, Held, Said
+from freehold.gateway.egress.front import fronts
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Limits, Sessions
 from freehold.gateway.egress.plain import Plain
@@ -117,10 +117,7 @@ async def proxy(
 
         return respond
 
-    def take(knock: Knock, said: Said) -> Held | None:
-        return tunnels.open(knock, said) if said.method == "CONNECT" else None
-
-    boxes = Boxes(keep, folder / "box", serve, uid_base=None, front=lambda knock: Front(knock, take, seconds=1.0))
+    boxes = Boxes(keep, folder / "box", serve, uid_base=None, front=fronts(tunnels.open, seconds=1.0))
     await boxes.open(request())
     try:
         yield Proxy(keep, boxes, sessions, folder / "box" / SANDBOX / "gateway.sock", inner)

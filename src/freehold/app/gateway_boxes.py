@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.speaking import Serve
 from freehold.gateway.connections import Drivers
+from freehold.gateway.egress.front import fronts
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Limits, Sessions
 from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.relay import Ready, Relay
 from freehold.gateway.egress.routing import BoxRoutes
+from freehold.gateway.egress.tunnel import Tunnels
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.guard import Guard
@@ -25,8 +27,9 @@ async def sandboxes_served(
     limits = Limits(most_bytes=settings.egress_bytes, seconds=settings.egress_seconds, at_once=settings.egress_at_once)
     sessions, client = Sessions(keep, limits), Client(guard)
     relay = Relay(keep, drivers, sessions, client, ready)
-    plain = Plain(sessions, Judge(guard), client)
-    boxes = Boxes(keep, settings.data / "box", BoxRoutes(models, relay, plain), uid_base=users)
+    judge = Judge(guard)
+    routes, front = BoxRoutes(models, relay, Plain(sessions, judge, client)), fronts(Tunnels(sessions, judge).open)
+    boxes = Boxes(keep, settings.data / "box", routes, uid_base=users, front=front)
     try:
         yield boxes
     finally:

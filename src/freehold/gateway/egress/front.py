@@ -121,6 +121,15 @@ class Front(Held):
             self._late = None
 
 
+def fronts(*takes: Take, seconds: float = SECONDS) -> Callable[[Knock], Front]:
+    """Return what hears first what comes in at a box, and gives it to the first of `takes` to whom it belongs."""
+
+    def take(knock: Knock, said: Said) -> Held | None:
+        return next((taken for one in takes if (taken := one(knock, said)) is not None), None)
+
+    return lambda knock: Front(knock, take, seconds=seconds)
+
+
 @final
 class _Parts:
     """Gathers what the parser finds in a head."""

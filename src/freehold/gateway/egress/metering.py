@@ -90,6 +90,7 @@ class Sessions:
         self._of_box: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def begin(
         self,
@@ -145,6 +146,8 @@ class Sessions:
         told |= {"why": why} if why else {}
         behind = self._keep.write(lambda tx: self._close(tx, session, told), behind=True)
         closing = asyncio.get_running_loop().create_task(behind)
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
         closing.add_done_callback(_heard)
 
     async def refused(self, speaker: Speaker, box: str, *, about: dict[str, Any], error: FreeholdError) -> None:
@@ -170,6 +173,7 @@ class Sessions:
             self.finish(session, "gateway_away")
         if self._looking is not None:
             self._looking.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _open(self, tx: Tx, speaker: Speaker, provider: str, about: dict[str, Any], also: Callable[[Tx], None]) -> str:
         standing.require(tx, speaker)

@@ -23,6 +23,7 @@ from freehold.gateway.egress.refusing import spelt
 from freehold.gateway.outward.client import CONNECT_SECONDS
 from freehold.gateway.outward.hosts import Place, place_of
 
+CONNECT: Final = "CONNECT"
 STANDS: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 LONGEST_WORDS: Final = 400
 _BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade"})
@@ -36,8 +37,10 @@ class Tunnels:
         """Write down in `sessions`, go where `judge` lets; end a tunnel that was silent for `idle` seconds."""
         self.sessions, self.judge, self.idle = sessions, judge, idle
 
-    def open(self, knock: Knock, said: Said) -> Held:
-        """Return the tunnel that is asked for; raise `Invalid` for what is no such wish."""
+    def open(self, knock: Knock, said: Said) -> Held | None:
+        """Return the tunnel that is asked for, if one is; raise `Invalid` for a wish that makes no sense."""
+        if said.method != CONNECT:
+            return None
         if any(name in _BODY and value.strip() != b"0" for name, value in said.headers):
             raise Invalid(
                 "CONNECT has no body.", code="bad_request", status=400, remedy="Send CONNECT HOST:PORT alone."
