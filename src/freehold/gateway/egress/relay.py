@@ -163,9 +163,8 @@ class _Exchange:
     async def _refuse(self, wanted: _Wanted | None, error: FreeholdError) -> None:
         if isinstance(error, Denied | Invalid | NotFound | Exhausted):
             await self._relay.refused(self._speaker, self._box, wanted, error)
-        if self._begun:
-            raise error  # there is no other way to tell a caller that what came was not all
-        await refuse(self._send, error)
+        if not self._begun:  # else it breaks off: there is no other way to say that what came was not all
+            await refuse(self._send, error)
 
     async def _relayed(self, wanted: _Wanted) -> None:
         session, connected, shaped = await self._relay.begin(self._speaker, self._box, wanted, self._end)
