@@ -170,9 +170,9 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def serving(serve: Serve | None = None) -> AsyncIterator[Server]:
+async def serving(serve: "Serve | Server | None" = None) -> AsyncIterator[Server]:
     """Give a server that echoes, or does what `serve` says."""
-    made = Server(serve)
+    made = serve if isinstance(serve, Server) else Server(serve)
     listener = await asyncio.start_server(made, "127.0.0.1", 0)
     made.port = listener.sockets[0].getsockname()[1]
     try:

@@ -5,22 +5,19 @@ The host is judged as for a tunnel. What a proxy is told goes no further, nothin
 followed: a program that follows one asks anew and is judged anew.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from freehold.core.errors import FreeholdError, Invalid, Unavailable
+from freehold.core.errors import Invalid, Unavailable
 from freehold.failpoints import reach
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.asked import Behalf
 from freehold.gateway.calls.knocking import TARGET
 from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.egress.judging import Judge
-from freehold.gateway.egress.metering import Session, Sessions
-from freehold.gateway.egress.refusing import refuse
+from freehold.gateway.egress.metering import Sessions
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.hosts import Place, place_in
@@ -69,7 +66,7 @@ class Plain:
         """Return what answers a program of `speaker`."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            await _Exchange(self, speaker, box, receive, send).run(scope)
+            await _PassedOn(self, speaker, box, scope, receive, send).run()
 
         return answer
 
@@ -83,101 +80,30 @@ class Plain:
 
 
 @final
-class _Exchange:
-    """One request and its answer."""
+class _PassedOn(Exchange):
+    """One request to a host that it names."""
 
-    def __init__(self, plain: Plain, speaker: Speaker, box: str, receive: Receive, send: Send) -> None:
-        self._plain, self._speaker, self._box = plain, speaker, box
-        self._receive, self._send = receive, send
-        self._task: asyncio.Task[None] | None = None
-        self._cut: FreeholdError | None = None
-        self._begun = False
+    def __init__(self, plain: Plain, speaker: Speaker, box: str, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(plain.sessions, speaker, box, receive, send)
+        self._plain, self._scope = plain, scope
 
-    async def run(self, scope: Scope) -> None:
-        """Answer; whatever goes wrong before an answer begins is told, and afterwards breaks it off."""
-        self._task, about = asyncio.current_task(), dict[str, Any]()
-        try:
-            wanted = _wanted(scope)
-            about = wanted.about
-            await self._passed_on(wanted, scope)
-        except asyncio.CancelledError:
-            if self._cut is None:
-                raise
-            await self._refuse(self._cut, about)
-        except FreeholdError as error:
-            await self._refuse(error, about)
-        except Exception:
-            log.exception("A request to a host broke.")
-            await self._refuse(FreeholdError("The gateway broke on this.", remedy="See its log."), about)
-
-    def _end(self, error: FreeholdError) -> None:
-        """End it from our side."""
-        if self._cut is None and self._task is not None:
-            self._cut = error
-            self._task.cancel()
-
-    async def _refuse(self, error: FreeholdError, about: dict[str, Any]) -> None:
-        if not isinstance(error, Unavailable):
-            await self._plain.sessions.refused(self._speaker, self._box, about=about, error=error)
-        if self._begun:
-            raise error  # there is no other way to tell a program that what came was not all
-        await refuse(self._send, error)
-
-    async def _passed_on(self, wanted: _Wanted, scope: Scope) -> None:
-        sessions = self._plain.sessions
-        about = wanted.about | {"address": await self._plain.address(wanted.place, self._speaker)}
-        session = await sessions.begin(
-            self._speaker, self._box, provider=wanted.place.host.name, about=about, cut=self._end
+    @override
+    async def passed_on(self) -> None:
+        wanted = _wanted(self._scope)
+        self.about = wanted.about
+        about = wanted.about | {"address": await self._plain.address(wanted.place, self.speaker)}
+        session = await self.sessions.begin(
+            self.speaker, self.box, provider=wanted.place.host.name, about=about, cut=self.cut
         )
-        why = "broke"
-        try:
-            pieces = self._pieces(session) if _has_body(scope["headers"]) else None
+        async with self.lasting(session):
+            pieces = self.pieces(session) if stated_length(self._scope["headers"]) != 0 else None
             sent = Sent(method=wanted.method, url=wanted.url, headers=wanted.headers, pieces=pieces)
-            answer = await self._plain.send(sent, self._speaker)
-            session.address, session.status = answer.address, answer.status
-            async with aclosing(answer.chunks):
-                await self._answered(session, answer)
-            why = ""
-        except asyncio.CancelledError:
-            why = self._cut.code if self._cut is not None else "caller_gone"
-            raise
-        except FreeholdError as error:
-            why = error.code
-            if isinstance(error, Unavailable):
+            try:
+                answer = await self._plain.send(sent, self.speaker)
+            except Unavailable as error:
                 error.status = 504 if error.code == "server_timeout" else 502
-            raise
-        finally:
-            sessions.finish(session, why)
-
-    async def _answered(self, session: Session, answer: Answer) -> None:
-        gone = asyncio.create_task(self._gone())
-        try:
-            head = {"status": answer.status, "headers": onward(answer.pairs)}
-            await self._send({"type": "http.response.start"} | head)
-            self._begun = True
-            async for chunk in answer.chunks:
-                session.came(len(chunk))
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await self._send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
-
-    async def _pieces(self, session: Session) -> AsyncIterator[bytes]:
-        more = True
-        while more:
-            event = await self._receive()
-            if event["type"] != "http.request":
-                raise Unavailable("The program hung up.", code="caller_gone")
-            piece, more = event.get("body", b""), event.get("more_body", False)
-            session.went(len(piece))
-            if piece:
-                yield piece
-
-    async def _gone(self) -> None:
-        """End it when the program hangs up: nobody reads what still comes."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._end(Unavailable("The program hung up.", code="caller_gone"))
+                raise
+            await self.answered(session, answer, onward(answer.pairs))
 
 
 def onward(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
@@ -215,11 +141,5 @@ def _headers(pairs: Pairs) -> dict[str, str]:
         if name not in _OURS:
             key, said = _NAMED.get(name, name.decode("latin-1")), value.decode("latin-1")
             found[key] = f"{found[key]}, {said}" if key in found else said
-    length = [value for name, value in pairs if name == b"content-length"]
-    if length and not any(name == b"transfer-encoding" for name, _ in pairs):
-        found["content-length"] = length[0].decode("latin-1")
-    return found
-
-
-def _has_body(pairs: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in pairs)
+    length = stated_length(pairs)
+    return found | ({"content-length": str(length)} if length else {})

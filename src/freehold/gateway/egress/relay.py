@@ -6,16 +6,14 @@ about who asks go with it. What comes back is passed on as it comes, without the
 as the connection itself leads.
 """
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Final, final
 
 from sqlalchemy import Connection as Tx
+from typing_extensions import override
 
-from freehold.core.errors import Denied, Exhausted, FreeholdError, Invalid, NotFound, Unavailable
+from freehold.core.errors import FreeholdError, Invalid
 from freehold.failpoints import reach
 from freehold.gateway import connections
 from freehold.gateway.asgi import App, Receive, Scope, Send
@@ -23,8 +21,8 @@ from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.credentials import opened_for
 from freehold.gateway.egress import standing
+from freehold.gateway.egress.exchange import Exchange, Pairs, stated_length
 from freehold.gateway.egress.metering import Session, Sessions
-from freehold.gateway.egress.refusing import refuse
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
@@ -32,8 +30,6 @@ from freehold.gateway.requesting import answers, shaping
 from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.requesting.shaping import Shaped
 from freehold.gateway.requesting.unpacking import Unpacked
-
-log = logging.getLogger(__name__)
 
 PREFIX: Final = "/egress/"
 KIND: Final = "http"
@@ -56,10 +52,6 @@ class _Wanted:
     query: str
     headers: list[tuple[str, str]]
 
-    def said(self, header: str) -> list[str]:
-        """Return all that was said by a header."""
-        return [value for name, value in self.headers if name == header]
-
 
 @final
 class Relay:
@@ -67,15 +59,15 @@ class Relay:
 
     def __init__(self, keep: Keep, drivers: Drivers, sessions: Sessions, client: Client, ready: Ready) -> None:
         """Find connections among `drivers`' kinds, and send through `client`."""
-        self._keep, self._drivers, self._sessions, self._client = keep, drivers, sessions, client
-        self._ready = ready
+        self.sessions = sessions
+        self._keep, self._drivers, self._client, self._ready = keep, drivers, client, ready
 
     def of(self, speaker: Speaker, box: str) -> App:
         """Return what answers requests of `speaker`."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                await _Exchange(self, speaker, box, scope, receive, send).run()
+                await _Relayed(self, speaker, box, scope, receive, send).run()
 
         return answer
 
@@ -100,7 +92,7 @@ class Relay:
             about["path"] = shaping.target(connected.config, shaped.path)
             found.append((connected, shaped))
 
-        session = await self._sessions.begin(
+        session = await self.sessions.begin(
             speaker, box, provider=wanted.connection, about=about, cut=cut, also=shape_it
         )
         return session, *found[-1]
@@ -109,129 +101,59 @@ class Relay:
         """Send a request and return its answer from the head on."""
         return await self._client.send(sent, connected.behalf(tenant), lambda: reach("gateway", "sent"))
 
-    @property
-    def most(self) -> int:
-        """How many bytes an answer may come to when it is unpacked."""
-        return self._sessions.limits.most_bytes
-
-    def finish(self, session: Session, why: str) -> None:
-        """Write down that it is over."""
-        self._sessions.finish(session, why)
-
-    async def refused(self, speaker: Speaker, box: str, wanted: _Wanted | None, error: FreeholdError) -> None:
-        """Write down what was refused."""
-        about: dict[str, Any] = {}
-        if wanted is not None:
-            about = {"connection": wanted.connection, "method": wanted.method[:20], "path": wanted.path[:200]}
-        await self._sessions.refused(speaker, box, about=about, error=error)
-
 
 @final
-class _Exchange:
-    """One request and its answer."""
+class _Relayed(Exchange):
+    """One request by a connection."""
 
     def __init__(self, relay: Relay, speaker: Speaker, box: str, scope: Scope, receive: Receive, send: Send) -> None:
-        self._relay, self._speaker, self._box = relay, speaker, box
-        self._scope, self._receive, self._send = scope, receive, send
-        self._task: asyncio.Task[None] | None = None
-        self._cut: FreeholdError | None = None
-        self._begun = False
+        super().__init__(relay.sessions, speaker, box, receive, send)
+        self._relay, self._scope = relay, scope
 
-    async def run(self) -> None:
-        """Answer; whatever goes wrong before an answer begins is told, and afterwards breaks it off."""
-        self._task = asyncio.current_task()
-        wanted: _Wanted | None = None
-        try:
-            wanted = _wanted(self._scope)
-            await self._relayed(wanted)
-        except asyncio.CancelledError:
-            if self._cut is None:
-                raise
-            await self._refuse(wanted, self._cut)
-        except FreeholdError as error:
-            await self._refuse(wanted, error)
-        except Exception:
-            log.exception("A request by a connection broke.")
-            await self._refuse(wanted, FreeholdError("The gateway broke on this.", remedy="See its log."))
-
-    def _end(self, error: FreeholdError) -> None:
-        """End it from our side."""
-        if self._cut is None and self._task is not None:
-            self._cut = error
-            self._task.cancel()
-
-    async def _refuse(self, wanted: _Wanted | None, error: FreeholdError) -> None:
-        if isinstance(error, Denied | Invalid | NotFound | Exhausted):
-            await self._relay.refused(self._speaker, self._box, wanted, error)
-        if not self._begun:  # else it breaks off: there is no other way to say that what came was not all
-            await refuse(self._send, error)
-
-    async def _relayed(self, wanted: _Wanted) -> None:
-        session, connected, shaped = await self._relay.begin(self._speaker, self._box, wanted, self._end)
-        why = "broke"
-        try:
+    @override
+    async def passed_on(self) -> None:
+        wanted = _wanted(self._scope)
+        self.about = {"connection": wanted.connection[:80], "method": wanted.method[:20], "path": wanted.path[:200]}
+        session, connected, shaped = await self._relay.begin(self.speaker, self.box, wanted, self.cut)
+        async with self.lasting(session):
             sent = await self._sent(session, wanted, shaped)
-            answer = await self._relay.send(sent, connected, self._speaker.whom.tenant)
-            session.address, session.status = answer.address, answer.status
-            async with aclosing(answer.chunks):
-                await self._answered(session, connected, shaped, answer)
-            why = ""
-        except asyncio.CancelledError:
-            why = self._cut.code if self._cut is not None else "caller_gone"
-            raise
-        except FreeholdError as error:
-            why = error.code
-            raise
-        finally:
-            self._relay.finish(session, why)
+            answer = await self._relay.send(sent, connected, self.speaker.whom.tenant)
+            change = _Cleaned(answer, shaped, most=self.sessions.limits.most_bytes)
+            await self.answered(session, answer, change.headers(f"{PREFIX}{connected.name}"), change)
 
     async def _sent(self, session: Session, wanted: _Wanted, shaped: Shaped) -> Sent:
         """Return what goes out: the body whole where it is short, else its pieces as they come."""
-        length = _length(wanted)
+        length = stated_length(self._scope["headers"])
         if length is not None and length <= SENT_WHOLE:
-            body = b"".join([piece async for piece in self._pieces(session)])
+            body = b"".join([piece async for piece in self.pieces(session)])
             return Sent(method=wanted.method, url=shaped.url, headers=shaped.headers, body=body)
         stated = {} if length is None else {"Content-Length": str(length)}
-        return Sent(
-            method=wanted.method, url=shaped.url, headers={**shaped.headers, **stated}, pieces=self._pieces(session)
-        )
+        headers = {**shaped.headers, **stated}
+        return Sent(method=wanted.method, url=shaped.url, headers=headers, pieces=self.pieces(session))
 
-    async def _answered(self, session: Session, connected: Connected, shaped: Shaped, answer: Answer) -> None:
-        blot = Blot(*shaped.blotted)
-        unpacked = Unpacked(answer.headers.get("content-encoding", ""), self._relay.most)
-        told = answers.headers(answer.headers, blot, base=shaped.base, prefix=f"{PREFIX}{connected.name}")
-        headers = [
-            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in told.items()
-        ]
-        gone = asyncio.create_task(self._gone())
-        try:
-            await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            self._begun = True
-            async for chunk in answer.chunks:
-                session.came(len(chunk))
-                if piece := blot.feed(unpacked.feed(chunk)):
-                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-            unpacked.end()
-            await self._send({"type": "http.response.body", "body": blot.end()})
-        finally:
-            gone.cancel()
 
-    async def _pieces(self, session: Session) -> AsyncIterator[bytes]:
-        more = True
-        while more:
-            event = await self._receive()
-            if event["type"] != "http.request":
-                raise Unavailable("The program hung up.", code="caller_gone")
-            piece, more = event.get("body", b""), event.get("more_body", False)
-            session.went(len(piece))
-            if piece:
-                yield piece
+@final
+class _Cleaned:
+    """An answer without the credential, wherever it is cut and however it is packed."""
 
-    async def _gone(self) -> None:
-        """End it when the program hangs up: nobody reads what still comes."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._end(Unavailable("The program hung up.", code="caller_gone"))
+    def __init__(self, answer: Answer, shaped: Shaped, *, most: int) -> None:
+        self._answer, self._base = answer, shaped.base
+        self._blot = Blot(*shaped.blotted)
+        self._unpacked = Unpacked(answer.headers.get("content-encoding", ""), most)
+
+    def headers(self, prefix: str) -> Pairs:
+        """Return what the program is told; redirects that stay at the connection lead below `prefix`."""
+        told = answers.headers(self._answer.headers, self._blot, base=self._base, prefix=prefix)
+        return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in told.items()]
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what may go on now that `piece` came."""
+        return self._blot.feed(self._unpacked.feed(piece))
+
+    def end(self) -> bytes:
+        """Return the rest."""
+        self._unpacked.end()
+        return self._blot.end()
 
 
 def _wanted(scope: Scope) -> _Wanted:
@@ -246,11 +168,3 @@ def _wanted(scope: Scope) -> _Wanted:
         query=bytes(scope["query_string"]).decode("latin-1"),
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
     )
-
-
-def _length(wanted: _Wanted) -> int | None:
-    """Return how long the body is said to be; none where it comes in chunks of any length."""
-    if wanted.said("transfer-encoding"):
-        return None
-    stated = wanted.said("content-length")
-    return int(stated[0]) if stated else 0
