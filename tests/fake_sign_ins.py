@@ -1,5 +1,6 @@
 """Accounts outside as web's own tests need them: a provider that does as the test says, and tokens nobody sees."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,10 @@ class FakeSignIns:
     """What goes wrong when somebody comes back, or is sent off."""
     typed: str = "waiting"
     """What became of a device's code."""
+    looked: int = 0
+    """How often somebody asked how an account stands."""
+    waited_for: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once somebody asked twice: they wait."""
     account_warnings: list[dict[str, Any]] = field(default_factory=list)
 
     async def start_sign_in(self, tenant: str | None, connection: str, *, by: str, redirect_uri: str) -> dict[str, Any]:
@@ -86,6 +91,9 @@ class FakeSignIns:
         return {"state": self.typed} | ({"interval": 5} if self.typed == "waiting" else {})
 
     async def sign_in_state(self, tenant: str | None, connection: str) -> dict[str, Any]:
+        self.looked += 1
+        if self.looked > 1:
+            self.waited_for.set()
         nobody: dict[str, Any] = {"state": "none", "account": "", "scopes": [], "expires_at": None}
         nobody |= {"refreshable": False, "connected_by": "", "connected_at": None}
         return self.signed_in_to.get((tenant, connection), nobody) | {"provider": "id.provider.example"}

@@ -50,9 +50,9 @@ class Api:
         """Change what stands at `path` as `body` says, and return it."""
         return self._ask("PATCH", path, body=body)
 
-    def delete(self, path: str) -> None:
-        """Delete what stands at `path`."""
-        self._ask("DELETE", path)
+    def delete(self, path: str) -> Any:
+        """Delete what stands at `path`, and return what is said of that; mostly nothing."""
+        return self._ask("DELETE", path)
 
     def items(self, path: str, *, limit: int = 0, behind: str = "cursor", **query: Any) -> list[Any]:
         """Return the list at `path`, page after page, up to `limit` of them; `behind` names the place to go on."""
