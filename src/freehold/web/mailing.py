@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import FreeholdError, Unavailable
 from freehold.gateway.client import WebGateway
 from freehold.tenants.addresses import mask
 
@@ -55,6 +55,20 @@ async def send(gateway: WebGateway, mail: Mail) -> None:
     try:
         await gateway.send_mail(to=mail.to, subject=mail.subject, text=mail.text, key=mail.key, decoy=mail.decoy)
     except FreeholdError as error:
+        log.warning("A mail to %s did not go out: %s %s", mask(mail.to), error.message, error.remedy)
+
+
+async def go_out(gateway: WebGateway, mail: Mail) -> None:
+    """
+    Let `mail` go out; if it cannot, the log says so, and it is not tried again.
+
+    Raises `Unavailable` (`gateway_away`) where nobody was there to take it: then all of it may be done again.
+    """
+    try:
+        await gateway.send_mail(to=mail.to, subject=mail.subject, text=mail.text, key=mail.key)
+    except FreeholdError as error:
+        if isinstance(error, Unavailable) and error.code == "gateway_away":
+            raise
         log.warning("A mail to %s did not go out: %s %s", mask(mail.to), error.message, error.remedy)
 
 

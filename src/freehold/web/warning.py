@@ -5,25 +5,21 @@ The gateway notes each mark once, and sends a mail once per key; so whoever begi
 and nobody is told twice. What is for each run is shown and not mailed: there may be many, and an attended one asks.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from freehold.core.errors import FreeholdError, NotFound, Unavailable
+from freehold.core.errors import NotFound
 from freehold.core.money import NANO, BudgetScope
 from freehold.core.people import MemberState, Person, PersonState, PlatformRole, Role
 from freehold.core.tenants import Tenant
 from freehold.store.platform import Platform
 from freehold.store.scope import Scope
 from freehold.store.threads import in_thread
-from freehold.tenants.addresses import mask
 from freehold.tenants.marks import genuine
 from freehold.tenants.members import places
-from freehold.web.mailing import Mail, mail, said
+from freehold.web.mailing import Mail, go_out, mail, said
 from freehold.web.state import State
-
-log = logging.getLogger(__name__)
 
 BACK: Final = timedelta(days=2)
 """How far back somebody looks who does not know what was told before."""
@@ -43,7 +39,7 @@ async def warn(state: State, *, after: str) -> str:
     while found := await state.gateway.warnings(after):
         for warning in _highest(found):
             for one in await in_thread(_mails, state, warning):
-                await _send(state, one)
+                await go_out(state.gateway, one)
         after = str(found[-1]["id"])
     return after
 
@@ -55,15 +51,6 @@ def _highest(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for warning in found:
         if warning["scope"] != BudgetScope.RUN and newest[tuple(warning[name] for name in names)] == warning["id"]:
             yield warning
-
-
-async def _send(state: State, one: Mail) -> None:
-    try:
-        await state.gateway.send_mail(to=one.to, subject=one.subject, text=one.text, key=one.key)
-    except FreeholdError as error:
-        if isinstance(error, Unavailable) and error.code == "gateway_away":
-            raise  # all of it is tried again
-        log.warning("A mail to %s did not go out: %s %s", mask(one.to), error.message, error.remedy)
 
 
 def _mails(state: State, warning: dict[str, Any]) -> list[Mail]:

@@ -1,7 +1,8 @@
 """
 What web looks for at the gateway, in one question every few seconds.
 
-Whom it holds, whether it began anew and has to be told what tenants may spend, and which limits were neared.
+Whom it holds, whether it began anew and has to be told what tenants may spend, and which limits were neared. Every few
+minutes also which accounts of connections ran out.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Final
 
 from freehold.core.errors import FreeholdError
 from freehold.store.looking import Look
+from freehold.web.account_warning import warn_of_accounts
 from freehold.web.holding import hold_all
 from freehold.web.limiting import limit_all
 from freehold.web.state import State
@@ -25,6 +27,8 @@ QUIET: Final = 5.0
 """Seconds between two looks where nothing is: the gateway may have begun anew, or a limit may have been neared."""
 ANYWAY: Final = timedelta(minutes=10)
 """How often all limits are compared though nothing began anew: a tier ends by itself."""
+ACCOUNTS: Final = timedelta(minutes=2)
+"""How often it is asked which accounts ran out: whoever uses one notices at once anyway."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,8 @@ class Seen:
     """When it was told last what all may spend."""
     warned: str | None = None
     """The newest warning that people were told of; none: nobody looked yet."""
+    accounts: datetime | None = None
+    """When it was asked last which accounts ran out."""
 
 
 async def keep_watch(state: State) -> None:
@@ -64,3 +70,6 @@ async def look(state: State, seen: Seen) -> None:
     await hold_all(state, known=set(told["held"]))
     last = since(now) if seen.warned is None else seen.warned
     seen.warned = await warn(state, after=last) if told["warned"] > last else last
+    if seen.accounts is None or now - seen.accounts >= ACCOUNTS:
+        await warn_of_accounts(state)
+        seen.accounts = now
