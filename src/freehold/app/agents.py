@@ -10,6 +10,7 @@ from freehold.agents.framing import Instructions
 from freehold.agents.furnishing import Furnished
 from freehold.agents.loop import body_of
 from freehold.agents.sandbox_tools import SandboxTools
+from freehold.agents.web_tools import WebTools
 from freehold.app.clearing import Clearing
 from freehold.app.runtime import most, open_runtime
 from freehold.core.clock import Clock
@@ -52,6 +53,7 @@ async def agents(
             tools=[
                 SandboxTools(gateway, hands, timeout=settings.sandbox_timeout),
                 Delegating(gateway),
+                WebTools(gateway),
                 ConnectionTools(gateway),
             ],
             contexts=[Instructions()],

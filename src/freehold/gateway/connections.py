@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from freehold.audit.canonical import fingerprint
 from freehold.audit.recording import PLATFORM
-from freehold.core.effects import BUDGET, SANDBOX
+from freehold.core.effects import BUDGET, SANDBOX, WEB
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway import oauth, secrets, tokens
 from freehold.gateway.asked import Behalf
@@ -21,7 +21,7 @@ from freehold.gateway.tables import connections, tools
 
 REHEARSAL: Final = "rehearsal"
 MAIL: Final = "mail"
-BUILT_IN: Final = frozenset({SANDBOX, BUDGET, REHEARSAL, MAIL, "delegate"})
+BUILT_IN: Final = frozenset({SANDBOX, BUDGET, REHEARSAL, MAIL, WEB, "delegate"})
 """Names that mean something of the platform's own and cannot be taken."""
 
 _FIND: Final = select(connections).where(
@@ -36,7 +36,7 @@ class Drivers:
 
     models: Mapping[str, ModelDriver]
     connectors: Mapping[str, ConnectorDriver]
-    built_in: Mapping[str, str] = field(default_factory=lambda: {REHEARSAL: REHEARSAL, MAIL: "smtp"})
+    built_in: Mapping[str, str] = field(default_factory=lambda: {REHEARSAL: REHEARSAL, MAIL: "smtp", WEB: "web"})
     """Connections nobody has to make: name and kind."""
 
     def check(self, kind: str, config: Mapping[str, Any], credential: Credential) -> None:

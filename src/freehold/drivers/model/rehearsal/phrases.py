@@ -71,6 +71,8 @@ _PHRASES: Final[Mapping[str, tuple[str, Callable[["re.Match[str]"], Wish]]]] = M
         "list": (r"list", lambda _found: Wish("list_files", {})),
         "delete NAME": (r"delete (\S+)", lambda found: Wish("delete_file", {"path": found[1]})),
         "delegate: TEXT": (r"delegate: *(.+)", lambda found: Wish("delegate", {"task": found[1]})),
+        "fetch URL": (r"fetch (https?://\S+)", lambda found: Wish("web_fetch", {"url": found[1]})),
+        "search: TEXT": (r"search: *(.+)", lambda found: Wish("web_search", {"query": found[1]})),
         "call CONNECTION OPERATION JSON": (r"call (\S+) (\S+)(?: (.+))?", _call),
     }
 )
