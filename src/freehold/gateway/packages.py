@@ -10,7 +10,6 @@ from typing import Any, Final
 
 DIRECT: Final = {
     "aiohttp": "the one client that dials out",
-    "aiosmtplib": "mail",
     "authlib": "sign-in by a provider; only where one is stated",
     "joserfc": "signatures of ID tokens; only where a provider is stated",
     "msgspec": "requests, answers and settings, checked as they are read",

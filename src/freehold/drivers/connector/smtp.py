@@ -1,4 +1,8 @@
-"""Mail by SMTP; without a server the mail is printed, so that a first installation works and shows what it would send."""
+"""
+Mail by SMTP; without a server the mail is printed, so that a first installation works and shows what it would send.
+
+The gateway has what goes to a server sent by children (`freehold.app.connector_child`).
+"""
 
 import re
 import sys
@@ -9,7 +13,6 @@ from email.utils import formatdate
 from typing import Any, Final, final
 from urllib.parse import unquote, urlsplit
 
-import aiosmtplib
 from typing_extensions import override
 
 from freehold.core.clock import Clock
@@ -23,6 +26,7 @@ MAX_TEXT: Final = 256 << 10
 MAX_RECIPIENTS: Final = 50
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"\\()]{1,64}@[A-Za-z0-9.-]{1,253}")
 _TEMPORARY: Final = range(400, 500)
+NO_SUCH_MAILBOX: Final = 550
 
 
 SEND: Final = Tool(
@@ -57,6 +61,11 @@ class Smtp(ConnectorDriver):
         self._server, self._sender, self._clock = _server(url) if url else None, sender, clock
         self._prints = prints
 
+    @property
+    def secret(self) -> Credential:
+        """Return the password that the server's address states, if it states one."""
+        return Credential((self._server or {}).get("password") or "")
+
     @override
     def check(self, config: Mapping[str, Any], credential: Credential) -> None:
         raise Invalid("The mail connection is built in.", code="unknown_kind", remedy="Set FREEHOLD_SMTP_URL.")
@@ -90,6 +99,8 @@ class Smtp(ConnectorDriver):
         return {"sent": True, "message_id": str(mail["Message-ID"])}
 
     async def _send(self, mail: EmailMessage, call: ConnectorCall) -> None:
+        import aiosmtplib  # noqa: PLC0415 - a gateway that has its mails sent by children does not load it
+
         client = aiosmtplib.SMTP(**self._server or {}, timeout=SECONDS)
         try:
             await client.connect()
@@ -101,7 +112,8 @@ class Smtp(ConnectorDriver):
             call.sent()
             await client.send_message(mail)
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPResponseException) as error:
-            raise _refusal(error) from error
+            code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else NO_SUCH_MAILBOX
+            raise _refusal(code) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Unavailable("The mail server broke off; the mail may have been sent.", code="mail_unknown") from error
         finally:
@@ -156,9 +168,8 @@ def _server(url: str) -> dict[str, Any]:
     }
 
 
-def _refusal(error: Exception) -> FreeholdError:
+def _refusal(code: int) -> FreeholdError:
     """Return what a server's no means: nothing was accepted, now or ever."""
-    code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else 550
     if code in _TEMPORARY:
         return NotSent("The mail server did not take the mail just now.", code="mail_unavailable", after=60.0)
     return Invalid(f"The mail server refused the mail ({code}).", code="mail_rejected", remedy="Look at the address.")
