@@ -23,7 +23,8 @@ from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.tunnel import Tunnels
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
-from freehold.gateway.outward.guard import Guard, Lookup
+from freehold.gateway.outward.guard import Guard
+from freehold.gateway.outward.lookups import Lookup
 from freehold.gateway.requests import BoxRequest
 from freehold.gateway.tables import audit, usage, versions
 from freehold.settings import Settings

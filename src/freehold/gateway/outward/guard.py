@@ -9,7 +9,7 @@ no network should route is open to nobody.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -17,6 +17,7 @@ from freehold.core.errors import Denied
 from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.destinations import Allowed, leads_to
 from freehold.gateway.outward.hosts import Address, Host, Place
+from freehold.gateway.outward.lookups import Lookup, Lookups
 from freehold.gateway.outward.ranges import Range, range_of
 from freehold.gateway.ports import NotSent
 
@@ -24,9 +25,8 @@ REMEMBERED_SECONDS: Final = 30.0
 """How long what a name meant is remembered; a name server that changes its mind changes nothing we judged."""
 REMEMBERED: Final = 4_096
 RESOLVE_SECONDS: Final = 10.0
-
-Lookup = Callable[[str], Awaitable[Sequence[str]]]
-"""Returns the addresses that a name has, as text; raises `OSError` where it has none."""
+MOST: Final = 32
+"""Addresses of one name that are looked at."""
 
 
 @final
@@ -42,7 +42,7 @@ class Guard:
 
     def __init__(self, allowed: Allowed, *, lookup: Lookup | None = None) -> None:
         """Let through to what is public or `allowed`; ask `lookup` what names mean (the system, unless stated)."""
-        self._allowed, self._lookup = allowed, lookup or _system
+        self._allowed, self._lookups = allowed, Lookups(lookup)
         self._known: dict[str, _Found] = {}
 
     async def addresses(self, place: Place, behalf: Behalf) -> tuple[Address, ...]:
@@ -51,7 +51,7 @@ class Guard:
 
         Raises `Denied` (`address_refused`) where none may, and `NotSent` (`name_unknown`) where the name has none.
         """
-        found = await self._resolved(place.host)
+        found = await self._resolved(place.host, behalf)
         if all(kind is Range.PUBLIC for _, kind in found):
             return tuple(address for address, _ in found)
         private = behalf.operators or leads_to(await self._allowed(), place, behalf)
@@ -61,23 +61,23 @@ class Guard:
             raise refused(place, behalf, never=all(kind is Range.NEVER for _, kind in found))
         return allowed
 
-    async def _resolved(self, host: Host) -> tuple[tuple[Address, Range], ...]:
+    async def _resolved(self, host: Host, behalf: Behalf) -> tuple[tuple[Address, Range], ...]:
         now = asyncio.get_running_loop().time()
         known = self._known.get(host.name)
         if known is not None and known.until > now:
             return known.addresses
-        addresses = [host.address] if host.address is not None else await self._looked_up(host)
+        addresses = [host.address] if host.address is not None else await self._looked_up(host, behalf)
         found = tuple((address, judged(address)) for address in dict.fromkeys(addresses))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[host.name] = _Found(found, now + REMEMBERED_SECONDS)
         return found
 
-    async def _looked_up(self, host: Host) -> list[Address]:
+    async def _looked_up(self, host: Host, behalf: Behalf) -> list[Address]:
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                found = _addresses(await self._lookup(host.name))
-        except (OSError, UnicodeError) as error:
+                found = _addresses(await self._lookups.addresses(host.name, behalf.tenant))
+        except (OSError, ValueError) as error:
             raise _unknown(host) from error
         if not found:
             raise _unknown(host)
@@ -116,9 +116,4 @@ def _ours(address: Address) -> bool:
 
 
 def _addresses(texts: Sequence[str]) -> list[Address]:
-    return [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
-
-
-async def _system(name: str) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return [str(where[0]) for *_, where in found]
+    return [ipaddress.ip_address(text.partition("%")[0]) for text in texts[:MOST]]
