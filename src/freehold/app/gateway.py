@@ -57,7 +57,6 @@ from freehold.gateway.placing import SecondPlace
 from freehold.gateway.rotations import Rotations
 from freehold.gateway.sign_in.accounts import Accounts
 from freehold.gateway.sign_in.asking import Asking
-from freehold.gateway.sign_in.flows import Flows
 from freehold.gateway.sign_in_socket import SignIns
 from freehold.gateway.switch_socket import Switches
 from freehold.gateway.web_socket import web_edge
@@ -111,7 +110,7 @@ async def signing_in(keep: Keep, drivers: Drivers, guard: Guard) -> AsyncIterato
     asking = Asking(client)
     accounts = Accounts(keep, drivers, asking)
     try:
-        yield accounts, SignIns(keep, drivers, Flows(keep, drivers, asking), accounts)
+        yield accounts, SignIns(keep, drivers, asking, accounts)
     finally:
         await accounts.end()
         await client.close()

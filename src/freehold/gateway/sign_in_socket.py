@@ -13,10 +13,13 @@ from freehold.gateway import connections, tokens
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.keeping import Keep
-from freehold.gateway.oauth import Terms, required, terms_of
+from freehold.gateway.oauth import Terms, terms_of
 from freehold.gateway.requests import Nothing, TenantRequest
 from freehold.gateway.sign_in import begun
 from freehold.gateway.sign_in.accounts import Accounts
+from freehold.gateway.sign_in.asking import Asking
+from freehold.gateway.sign_in.devices import Devices
+from freehold.gateway.sign_in.exchanging import Exchange
 from freehold.gateway.sign_in.flows import Arrival, Flows
 from freehold.gateway.tables import TokenState
 from freehold.gateway.tables import tokens as token_table
@@ -79,9 +82,11 @@ class AckRequest(msgspec.Struct, kw_only=True):
 class SignIns:
     """Answers about accounts, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, flows: Flows, accounts: Accounts) -> None:
-        """Answer from `keep`; `flows` take people to providers, `accounts` looks after what they brought."""
-        self._keep, self._drivers, self._flows, self._accounts = keep, drivers, flows, accounts
+    def __init__(self, keep: Keep, drivers: Drivers, asking: Asking, accounts: Accounts) -> None:
+        """Answer from `keep`; providers are asked by `asking`, `accounts` looks after what people brought from them."""
+        self._keep, self._accounts = keep, accounts
+        self._exchange = Exchange(keep, drivers, asking)
+        self._flows, self._devices = Flows(keep, self._exchange), Devices(keep, asking, self._exchange)
 
     def routes(self) -> dict[str, Answer]:
         """Return what web's socket answers."""
@@ -120,16 +125,16 @@ class SignIns:
 
     async def _device(self, request: DeviceRequest) -> dict[str, Any]:
         owner = request.tenant or PLATFORM
-        return await self._flows.start_device(owner=owner, connection=request.connection, by=request.by)
+        return await self._devices.start(owner=owner, connection=request.connection, by=request.by)
 
     async def _poll(self, request: PollRequest) -> dict[str, Any]:
-        return await self._flows.poll(owner=request.tenant or PLATFORM, sign_in=request.id, by=request.by)
+        return await self._devices.poll(owner=request.tenant or PLATFORM, sign_in=request.id, by=request.by)
 
     async def _state(self, request: ConnectionNamed) -> dict[str, Any]:
         owner = request.tenant or PLATFORM
 
         def work(tx: Tx) -> dict[str, Any]:
-            terms = self._terms(tx, owner, request.connection)
+            terms = self._exchange.terms(tx, owner, request.connection)
             found = tokens.find(tx, owner=owner, connection=request.connection)
             return _view(found, request.connection) | {"provider": terms.host}
 
@@ -151,7 +156,7 @@ class SignIns:
 
     async def _disconnect(self, request: DeviceRequest) -> dict[str, Any]:
         owner = request.tenant or PLATFORM
-        await self._keep.read(lambda tx: self._terms(tx, owner, request.connection))
+        await self._keep.read(lambda tx: self._exchange.terms(tx, owner, request.connection))
         return {"revoked": await self._accounts.disconnect(owner, request.connection, by=request.by)}
 
     async def _warnings(self, _request: Nothing) -> list[dict[str, Any]]:
@@ -173,12 +178,6 @@ class SignIns:
         chosen = select(token_table).where(rows.warned_at.is_(None)).order_by(rows.tenant, rows.connection)
         found = [tokens.account_of(row) for row in tx.execute(chosen)]
         return [account for account in found if _worrying(account, now)][:MOST_WARNINGS]
-
-    def _terms(self, tx: Tx, owner: str, connection: str) -> Terms:
-        found = connections.find(tx, self._drivers, tenant=owner, name=connection)
-        if found is None or found.owner != owner:
-            raise connections.missing(connection)
-        return required(found.config, connection)
 
 
 def _stated(config: dict[str, Any]) -> Terms | None:

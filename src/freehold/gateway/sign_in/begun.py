@@ -14,8 +14,8 @@ from freehold.gateway.keeping import Keep
 from freehold.gateway.tables import SIGN_IN, sign_ins
 
 KEPT: Final = timedelta(days=7)
-SPENT, CONNECTED, DENIED, FAILED = "spent", "connected", "denied", "failed"
-_OVER: Final = frozenset({CONNECTED, DENIED, FAILED})
+SPENT, CONNECTED, DENIED, FAILED, EXPIRED = "spent", "connected", "denied", "failed", "expired"
+_OVER: Final = frozenset({CONNECTED, DENIED, FAILED, EXPIRED})
 
 
 def begin(
@@ -54,7 +54,7 @@ def state(row: Any, at: datetime) -> str:
     """Return how a sign-in stands, for people: waiting, connected, denied, failed or expired."""
     if row.outcome in _OVER:
         return str(row.outcome)
-    return "waiting" if at < row.expires_at else "expired"
+    return "waiting" if at < row.expires_at else EXPIRED
 
 
 def view(row: Any, at: datetime) -> dict[str, Any]:
