@@ -5,12 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
+from freehold.cli import connecting, connection_tools
 from freehold.cli.calling import api, of_tenant
+from freehold.cli.connection_rules import (
+    AllowOption,
+    HeaderOption,
+    IdempotencyOption,
+    InjectOption,
+    KeepOption,
+    rules,
+    spelt,
+)
 from freehold.cli.options import JsonOption, OwnerOption, PlatformOption, owner
-from freehold.cli.showing import show, table
+from freehold.cli.showing import note, show, table
 
 app = typer.Typer()
+connection_tools.add_to(app)
+connecting.add_to(app)
 
+TOOLS = ("http", "mcp", "search")
+"""Kinds that agents are given as tools."""
 BaseUrl = Annotated[str | None, typer.Option(help="Where its API is, if not where the kind's is.")]
 SecretOption = Annotated[str | None, typer.Option(help="The secret that holds its key.")]
 RegionOption = Annotated[str | None, typer.Option(help="Where its models are, such as eu.")]
@@ -30,23 +44,39 @@ ConfigOption = Annotated[
 
 @app.command("create")
 def create_connection(
-    kind: Annotated[str, typer.Argument(help="openai, anthropic, gemini, ollama, webhook, …")],
+    kind: Annotated[str, typer.Argument(help="openai, anthropic, gemini, ollama, http, mcp, search, webhook, …")],
     name: str,
     base_url: BaseUrl = None,
     secret: SecretOption = None,
     region: RegionOption = None,
     price: PriceOption = None,
+    allow: AllowOption = None,
+    inject: InjectOption = None,
+    header: HeaderOption = None,
+    idempotency: IdempotencyOption = None,
+    keep: KeepOption = None,
     config: ConfigOption = None,
+    oauth: connecting.OAuthOption = None,
+    client_id: connecting.ClientIdOption = None,
+    client_secret: connecting.ClientSecretOption = None,
+    scope: connecting.ScopeOption = None,
+    oauth_url: connecting.OAuthUrlOption = None,
     tenant: OwnerOption = None,
     platform: PlatformOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a connection NAME of KIND; `openai` with --base-url is any provider that speaks OpenAI's API."""
-    body = {"kind": kind, "name": name, "config": _config(base_url, region, price, config), "secret": secret}
+    signs_in = connecting.oauth_of(oauth, client_id, client_secret, scope, oauth_url)
+    stated = _config(base_url, region, price, config) | rules(allow, inject, header, idempotency, keep) | signs_in
+    body = {"kind": kind, "name": name, "config": stated, "secret": secret}
     made = api().post(_path(owner(tenant, platform)), body)
-    models = kind != "webhook"
-    line = "{name} is there as {id}" + ("; its models are called {name}/MODEL" if models else "")
+    more = "; `freehold connection tools {name}` shows what it can do" if kind in TOOLS else ""
+    more = more or ("" if kind == "webhook" else "; its models are called {name}/MODEL")
+    line = "{name} is there as {id}" + more
     show(made, as_json=as_json, line=line)
+    if signs_in and not as_json:
+        whose = "--platform" if platform else f"--tenant {tenant}"
+        note(f"Somebody has to sign it in now: freehold connection connect {name} {whose}")
 
 
 @app.command("set")
@@ -57,7 +87,17 @@ def set_connection(
     no_secret: Annotated[bool, typer.Option("--no-secret", help="It needs no secret.")] = False,
     region: RegionOption = None,
     price: PriceOption = None,
+    allow: AllowOption = None,
+    inject: InjectOption = None,
+    header: HeaderOption = None,
+    idempotency: IdempotencyOption = None,
+    keep: KeepOption = None,
     config: ConfigOption = None,
+    oauth: connecting.OAuthOption = None,
+    client_id: connecting.ClientIdOption = None,
+    client_secret: connecting.ClientSecretOption = None,
+    scope: connecting.ScopeOption = None,
+    oauth_url: connecting.OAuthUrlOption = None,
     unset: Annotated[list[str] | None, typer.Option("--unset", metavar="NAME", help="What it is not told.")] = None,
     tenant: OwnerOption = None,
     platform: PlatformOption = False,
@@ -67,6 +107,8 @@ def set_connection(
     if secret is not None and no_secret:
         raise typer.BadParameter("Say either --secret or --no-secret.")
     changes: dict[str, Any] = _config(base_url, region, price, config) | dict.fromkeys(unset or [])
+    changes |= connecting.oauth_of(oauth, client_id, client_secret, scope, oauth_url)
+    changes |= rules(allow, inject, header, idempotency, keep)
     body: dict[str, Any] = {"config": changes}
     if secret is not None or no_secret:
         body["secret"] = secret
@@ -101,7 +143,7 @@ def list_connections(tenant: OwnerOption = None, platform: PlatformOption = Fals
     """List connections."""
     found = api().items(_path(owner(tenant, platform)))
     rows = found if as_json else [_row(connection) for connection in found]
-    table(rows, "name", "kind", "address", "region", "price", "secret", "besides", as_json=as_json)
+    table(rows, "name", "kind", "address", "region", "price", "secret", "account", "besides", as_json=as_json)
 
 
 @app.command("delete")
@@ -116,6 +158,7 @@ def delete_connection(
 def _row(connection: dict[str, Any]) -> dict[str, Any]:
     """Return a connection for people; what has no column of its own is said besides."""
     config = dict(connection["config"])
+    config |= {"oauth": connecting.oauth_in_words(config["oauth"])} if "oauth" in config else {}
     price = {model: ", ".join(f"{n} ${usd}" for n, usd in of.items()) for model, of in config.pop("price", {}).items()}
     return {
         "name": connection["name"],
@@ -124,7 +167,8 @@ def _row(connection: dict[str, Any]) -> dict[str, Any]:
         "region": config.pop("region", None),
         "price": "; ".join(said if model == "*" else f"{model}: {said}" for model, said in price.items()),
         "secret": connection["secret"],
-        "besides": ", ".join(f"{name}={value}" for name, value in config.items()),
+        "account": connecting.account_in_words(connection.get("sign_in")),
+        "besides": ", ".join(f"{name}={spelt(value)}" for name, value in config.items()),
     }
 
 

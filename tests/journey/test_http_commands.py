@@ -1,0 +1,75 @@
+"""The commands that make a connection to an API over HTTP, against web on a real socket."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from freehold.cli.main import build
+from tests.webs import OPERATOR, Web, made, served
+
+Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+@pytest.fixture
+def web(tmp_path: Path, listener: socket.socket) -> Web:
+    web = made(tmp_path, hosts=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    web.agent(web.tenant("acme"), "ada")
+    return web
+
+
+@pytest.fixture
+async def asking(web: Web, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
+    async with served(web, listener=listener) as client:
+        yield client
+
+
+@pytest.fixture
+def run(asking: httpx.AsyncClient) -> Run:
+    where = {"FREEHOLD_URL": str(asking.base_url), "FREEHOLD_KEY": OPERATOR, "COLUMNS": "240"}
+
+    async def freehold(*words: str) -> Result:
+        line = [*words, "--tenant", "acme"]
+        return await asyncio.to_thread(CliRunner().invoke, build(words[0]), line, env=where)
+
+    return freehold
+
+
+async def test_an_api_is_connected_with_what_it_allows_and_where_the_secret_goes(run: Run) -> None:
+    rules = ["--allow", "GET:/items/*", "--allow", "POST:/items", "--inject", "header:X-Api-Key", "--secret", "crm"]
+    more = ["--header", "Notion-Version=2022-06-28", "--idempotency", "Idempotency-Key", "--keep", "query:key"]
+    made = await run("connection", "create", "http", "crm", "--base-url", "https://crm.example/v2", *rules, *more)
+    assert "freehold connection tools crm" in made.stdout
+    (told,) = json.loads((await run("connection", "list", "--json")).stdout)
+    assert (told["kind"], told["secret"]) == ("http", "crm")
+    assert told["config"] == {
+        "base_url": "https://crm.example/v2",
+        "allow": ["GET:/items/*", "POST:/items"],
+        "inject": "header:X-Api-Key",
+        "idempotency": "Idempotency-Key",
+        "keep": ["query:key"],
+        "headers": {"Notion-Version": "2022-06-28"},
+    }
+    assert "allow=GET:/items/* POST:/items" in (await run("connection", "list")).stdout
+
+
+async def test_what_it_allows_is_replaced_as_a_whole(run: Run) -> None:
+    await run("connection", "create", "http", "crm", "--base-url", "https://crm.example", "--allow", "GET:/a")
+    await run("connection", "set", "crm", "--allow", "GET:/b")
+    (told,) = json.loads((await run("connection", "list", "--json")).stdout)
+    assert told["config"]["allow"] == ["GET:/b"]
+
+
+async def test_a_header_without_a_value_is_told_at_once(run: Run) -> None:
+    wrong = await run("connection", "create", "http", "crm", "--base-url", "https://crm.example", "--header", "X")
+    assert (wrong.exit_code, "NAME=VALUE" in wrong.stderr) == (2, True)
