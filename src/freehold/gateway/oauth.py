@@ -22,7 +22,7 @@ from freehold.gateway.outward.hosts import place_in
 FIELD: Final = "oauth"
 KINDS: Final = frozenset({"http", "mcp", "search"})
 """Kinds of connections that can be signed in."""
-_ADDRESSES: Final = ("base_url", "url")
+_ADDRESS: Final = "base_url"
 """Where the config of a connection says where it leads."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OURS: Final = frozenset(
@@ -179,9 +179,10 @@ def _faults(terms: Terms, config: Mapping[str, Any]) -> Iterator[str]:
 
 def _astray(provider: Provider, config: Mapping[str, Any]) -> Iterator[str]:
     """Tell where the connection leads elsewhere than the provider's tokens may go."""
-    for name in _ADDRESSES if provider.hosts else ():
-        if name in config and not _among(place_in(str(config[name])).host.name, provider.hosts):
-            yield f"Tokens of {provider.name} go to {', '.join(provider.hosts)} only, and `{name}` leads elsewhere."
+    if not provider.hosts or not config.get(_ADDRESS):
+        return
+    if not _among(place_in(str(config[_ADDRESS])).host.name, provider.hosts):
+        yield f"Tokens of {provider.name} go to {', '.join(provider.hosts)} only, and `{_ADDRESS}` leads elsewhere."
 
 
 def _among(host: str, hosts: tuple[str, ...]) -> bool:

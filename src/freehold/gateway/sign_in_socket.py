@@ -103,6 +103,10 @@ class SignIns:
             "sign-ins/acked": route(AckRequest, self._acked),
         }
 
+    async def ready(self, tenant: str, connection: str) -> None:
+        """Have the account behind a tenant's connection last for a question, if there is one."""
+        await self._accounts.ready(tenant, connection)
+
     async def let_go(self, tenant: str | None, connection: str, *, by: str) -> None:
         """Forget the account of a connection that is about to be deleted, and tell its provider."""
         await self._accounts.disconnect(tenant or PLATFORM, connection, by=by, why="deleted")

@@ -1,5 +1,6 @@
 """What web may ask about the tools of connections: what there are, to be told anew, and what one does to the world."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast, final
 
 from sqlalchemy import Connection as Tx
@@ -12,12 +13,15 @@ from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.credentials import opened_for
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.keeping import Keep
-from freehold.gateway.ports import Discovering, Reached
+from freehold.gateway.ports import Credential, Discovering, Reached
+
+Ready = Callable[[str, str], Awaitable[None]]
+"""Has the account behind a tenant's connection prolonged."""
 
 
-def tool_routes(keep: Keep, drivers: Drivers) -> dict[str, Answer]:
+def tool_routes(keep: Keep, drivers: Drivers, ready: Ready) -> dict[str, Answer]:
     """Return what web's socket answers about tools."""
-    tools = _Tools(keep, drivers)
+    tools = _Tools(keep, drivers, ready)
     return {
         "tools/of": route(asked.ToolsRequest, tools.of),
         "tools/list": route(asked.ToolRequest, tools.listed),
@@ -30,8 +34,8 @@ def tool_routes(keep: Keep, drivers: Drivers) -> dict[str, Answer]:
 class _Tools:
     """Answers about tools, one method per route."""
 
-    def __init__(self, keep: Keep, drivers: Drivers) -> None:
-        self._keep, self._drivers = keep, drivers
+    def __init__(self, keep: Keep, drivers: Drivers, ready: Ready) -> None:
+        self._keep, self._drivers, self._ready = keep, drivers, ready
 
     async def of(self, request: asked.ToolsRequest) -> dict[str, Any]:
         named: dict[str, Any] = {"tenant": request.tenant, "names": request.connections}
@@ -43,6 +47,8 @@ class _Tools:
 
     async def refresh(self, request: asked.ToolRequest) -> changing_tools.Change:
         """Ask the connection's server, or read the document; nothing is held meanwhile."""
+        if request.document is None:
+            await self._ready(request.tenant or PLATFORM, request.connection)
         connected, to = await self._keep.write(lambda tx: self._asked(tx, request))
         driver = self._drivers.connectors.get(connected.kind)
         if not hasattr(driver, "discover"):
@@ -78,7 +84,8 @@ class _Tools:
             owner=connected.owner,
             name=connected.name,
             config=connected.config,
-            credential=opened_for(tx, self._keep, connected),
+            # Reading a document opens nothing, so nobody needs to be signed in for it.
+            credential=opened_for(tx, self._keep, connected) if request.document is None else Credential(),
             behalf=connected.behalf(request.tenant or PLATFORM),
         )
         detail = {"kind": connected.kind, "document": request.document is not None}

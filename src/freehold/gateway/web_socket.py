@@ -173,7 +173,7 @@ def web_edge(
         "packages": route(asked.Nothing, web.packages),
         "health": route(asked.Nothing, web.health),
     }
-    routes |= tool_routes(keep, drivers)
+    routes |= tool_routes(keep, drivers, sign_ins.ready)
     routes |= (
         record_routes(keep, place)
         | sign_ins.routes()
