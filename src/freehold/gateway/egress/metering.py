@@ -90,7 +90,7 @@ class Sessions:
         self._of_box: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
 
     async def begin(
         self,
@@ -144,13 +144,9 @@ class Sessions:
             "status": session.status,
         }
         told |= {"why": why} if why else {}
-        behind = self._keep.write(lambda tx: self._close(tx, session, told), behind=True)
-        closing = asyncio.get_running_loop().create_task(behind)
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-        closing.add_done_callback(_heard)
+        self._behind(lambda tx: self._close(tx, session, told))
 
-    async def refused(self, speaker: Speaker, box: str, *, about: dict[str, Any], error: FreeholdError) -> None:
+    def refused(self, speaker: Speaker, box: str, *, about: dict[str, Any], error: FreeholdError) -> None:
         """Write down that somebody wanted out and may not; of one box so often and no more."""
         if len(self._refused) > REMEMBERED:
             self._refused.clear()
@@ -159,21 +155,17 @@ class Sessions:
             return
         whom, detail = speaker.whom, about | {"code": error.code}
         named: dict[str, Any] = {"actor": f"run:{whom.run}", "subject": box, "run": whom.run, "policy": whom.version}
-        await self._keep.write(
-            lambda tx: self._keep.note(
-                tx, whom.tenant, action="egress.refused", verdict="deny", detail=detail, **named
-            ),
-            behind=True,
-        )
+        note = self._keep.note
+        self._behind(lambda tx: note(tx, whom.tenant, action="egress.refused", verdict="deny", detail=detail, **named))
 
     async def drain(self) -> None:
-        """Cut all, at the end of the process."""
+        """Cut all, at the end of the process, and wait until that is written down."""
         for session in list(self._live):
             session.cut(FreeholdError("The gateway ends.", code="gateway_away"))
             self.finish(session, "gateway_away")
         if self._looking is not None:
             self._looking.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
     def _open(self, tx: Tx, speaker: Speaker, provider: str, about: dict[str, Any], also: Callable[[Tx], None]) -> str:
         standing.require(tx, speaker)
@@ -215,6 +207,17 @@ class Sessions:
             detail=told,
             run=whom.run,
         )
+
+    def _behind(self, work: Callable[[Tx], None]) -> None:
+        """Have something written down soon, without waiting for it."""
+        writing = asyncio.get_running_loop().create_task(self._keep.write(work, behind=True))
+        self._writing.add(writing)
+        writing.add_done_callback(self._written)
+
+    def _written(self, task: "asyncio.Task[Any]") -> None:
+        self._writing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("What a program did outside cannot be written down.", exc_info=error)
 
     def _leave(self, box: str) -> None:
         self._of_box[box] -= 1
@@ -263,8 +266,3 @@ def _error(tx: Tx, speaker: Speaker) -> FreeholdError | None:
     except FreeholdError as error:
         return error
     return None
-
-
-def _heard(task: "asyncio.Task[Any]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("That a session is over cannot be written down.", exc_info=error)

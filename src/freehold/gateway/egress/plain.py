@@ -5,10 +5,11 @@ The host is judged as for a tunnel. What a proxy is told goes no further, nothin
 followed: a program that follows one asks anew and is judged anew.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, final
+
+from typing_extensions import override
 
 from freehold.core.errors import Invalid, Unavailable
 from freehold.failpoints import reach
@@ -16,15 +17,12 @@ from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.asked import Behalf
 from freehold.gateway.calls.knocking import TARGET
 from freehold.gateway.calls.speaking import Speaker
+from freehold.gateway.egress.exchange import Exchange, Pairs, stated_length
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Sessions
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.hosts import Place, place_in
-
-log = logging.getLogger(__name__)
-
-Pairs = list[tuple[bytes, bytes]]
 
 _BETWEEN: Final = frozenset(
     {

@@ -102,7 +102,7 @@ class Tunnel(Pipe):
 
     @override
     async def note(self, error: FreeholdError) -> None:
-        await self._tunnels.sessions.refused(self._speaker, self._sandbox, about=self._about(), error=error)
+        self._tunnels.sessions.refused(self._speaker, self._sandbox, about=self._about(), error=error)
 
     def _about(self) -> dict[str, Any]:
         return {"host": self._place.host.name, "port": self._place.port, "way": "tunnel"}
