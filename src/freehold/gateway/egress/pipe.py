@@ -57,7 +57,7 @@ class Pipe(Held, ABC):
         """Return what the program is told of why this ends; `stood`: after it was told that it stands."""
 
     @abstractmethod
-    async def note(self, error: FreeholdError) -> None:
+    def note(self, error: FreeholdError) -> None:
         """Write down what was refused."""
 
     @property
@@ -219,7 +219,7 @@ class Pipe(Held, ABC):
     def _refuse(self, error: FreeholdError) -> None:
         self._finish(error.code)
         if not isinstance(error, Unavailable):
-            asyncio.get_running_loop().create_task(self.note(error)).add_done_callback(_heard)
+            self.note(error)
         self._part(error)
 
     def _part(self, error: FreeholdError) -> None:
@@ -292,8 +292,3 @@ class Far(asyncio.Protocol):
     def resume_writing(self) -> None:
         if not self._near.transport.is_closing():
             self._near.transport.resume_reading()
-
-
-def _heard(task: "asyncio.Task[Any]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("A refusal cannot be written down.", exc_info=error)

@@ -101,7 +101,7 @@ class Tunnel(Pipe):
         return self._gate.last_words(error) if stood else told(error)
 
     @override
-    async def note(self, error: FreeholdError) -> None:
+    def note(self, error: FreeholdError) -> None:
         self._tunnels.sessions.refused(self._speaker, self._sandbox, about=self._about(), error=error)
 
     def _about(self) -> dict[str, Any]:

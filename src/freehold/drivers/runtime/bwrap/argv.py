@@ -19,6 +19,12 @@ MODELS: Final = {
     "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": "sandbox",
 }  # fmt: skip
 """Where programs find models; the keys are words that clients want to see, and nobody reads them."""
+_PROXY: Final = f"http://127.0.0.1:{PORT}"
+OUTSIDE: Final = {
+    "HTTPS_PROXY": _PROXY, "https_proxy": _PROXY, "HTTP_PROXY": _PROXY, "http_proxy": _PROXY,
+    "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", "FREEHOLD_EGRESS": f"{_PROXY}/egress",
+}  # fmt: skip
+"""Where programs find the way out; some read one spelling only. What nobody granted is refused there, and told why."""
 TMP, VAR_TMP, SHARED = "/tmp", "/var/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own
 MB: Final = 1 << 20
 NO_SHARE: Final = (
@@ -43,7 +49,7 @@ def bwrap_argv(
     Every bind comes before the root turns read-only; a size is for the next tmpfs alone.
     """
     size = str(tmp_mb * MB)
-    variables = ENVIRONMENT if box is None else ENVIRONMENT | MODELS
+    variables = ENVIRONMENT if box is None else ENVIRONMENT | MODELS | OUTSIDE
     way = [] if box is None else ["--ro-bind", str(box), str(Path(SOCKET).parent)]
     environment = [word for name, value in variables.items() for word in ("--setenv", name, value)]
     links = [word for name in ("bin", "sbin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")]
@@ -61,7 +67,7 @@ def guest_argv(line_fd: int, rlimits: dict[str, int], workspace: os.stat_result,
     """
     Return the command of the guest: the machine's own Python, without site, finding nothing but itself.
 
-    It goes on only in the folder that `workspace` is about; with `way` it opens the port on which programs find models.
+    It goes on only in the folder that `workspace` is about; with `way` it opens the port on which programs find models and the way out.
     """
     start = (
         "import sys; sys.path.insert(0, '/freehold'); from freehold.guest.start import main; "
