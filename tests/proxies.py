@@ -23,6 +23,7 @@ from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.tunnel import Tunnels
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
+from freehold.gateway.outward.destinations import Allowed
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.outward.lookups import Lookup
 from freehold.gateway.requests import BoxRequest
@@ -93,16 +94,21 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy(
-    folder: Path, *egress: str, limits: Limits = LIMITS, idle: float = 60.0, lookup: Lookup | None = None
+    folder: Path,
+    *egress: str,
+    limits: Limits = LIMITS,
+    idle: float = 60.0,
+    lookup: Lookup | None = None,
+    allowed: Allowed = loopback,
 ) -> AsyncIterator[Proxy]:
-    """Give a box whose version may go to the hosts `egress`."""
+    """Give a box whose version may go to the hosts `egress`, as far as they are public or `allowed`."""
     clock = FakeClock()
     shelve_gateways(folder)
     keep = open_store(Settings(data=folder), clock)
     row: dict[str, Any] = {"tenant": TENANT, "version": VERSION, "agent": AGENT, "model": "main/small", "tools": {}}
     row |= {"egress": list(egress), "published_by": "tester", "published_at": clock.now()}
     keep.written(lambda tx: tx.execute(insert(versions).values(row)))
-    guard = Guard(loopback, lookup=lookup)
+    guard = Guard(allowed, lookup=lookup)
     sessions, judge, client = Sessions(keep, limits), Judge(guard), Client(guard)
     tunnels, plain, inner = Tunnels(sessions, judge, idle=idle), Plain(sessions, judge, client), list[str]()
 

@@ -119,7 +119,7 @@ class Client:
             sent.method,
             url,
             data=_body(sent, on_sent),
-            headers={**_ALWAYS, **sent.headers, "Host": host},
+            headers=_headers(sent.headers, host),
             server_hostname=name,
             allow_redirects=False,
         )
@@ -181,6 +181,12 @@ async def _chunks(response: aiohttp.ClientResponse, told: Told) -> AsyncGenerato
         raise told(kind_of(error)) from error
     finally:
         response.close() if not response.content.at_eof() else response.release()
+
+
+def _headers(stated: Mapping[str, str], host: str) -> dict[str, str]:
+    """Return the headers of a request; which host is meant says the address alone, however a header is spelt."""
+    kept = {name: value for name, value in stated.items() if len(name) != len("Host") or name.lower() != "host"}
+    return {**_ALWAYS, **kept, "Host": host}
 
 
 def _tried(addresses: Sequence[Address]) -> list[Address]:
