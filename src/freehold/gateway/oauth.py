@@ -24,6 +24,8 @@ KINDS: Final = frozenset({"http", "mcp", "search"})
 """Kinds of connections that can be signed in."""
 _ADDRESS: Final = "base_url"
 """Where the config of a connection says where it leads."""
+_PLACES: Final = ("authorize", "token", "revoke", "device", "about")
+"""Where requests go that show a token, a code or the client's secret."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OURS: Final = frozenset(
     {
@@ -54,6 +56,7 @@ class _Stated(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     revoke: str = ""
     device: str = ""
     issuer: str = ""
+    about: str = ""
     scopes: list[str] | None = None
     auth: str = ""
     params: dict[str, str] = {}
@@ -77,8 +80,7 @@ class Terms:
     @property
     def mark(self) -> str:
         """What it is known by: tokens that were had under other terms are not used, or sent anywhere, under these."""
-        told = self.provider
-        return digest([told.authorize, told.token, told.revoke, told.device, told.issuer, told.auth, self.client_id])
+        return digest([self.client_id, *(getattr(self.provider, name) for name in (*_PLACES, "issuer", "auth"))])
 
 
 def terms_of(config: Mapping[str, Any]) -> Terms | None:
@@ -154,8 +156,8 @@ def _provider(stated: _Stated) -> Provider:
     if not stated.client_secret and not stated.auth:
         said["auth"] = "none"
     if stated.token or stated.authorize:  # another house with the same furniture: what is known of hosts is not its
-        said |= {"issuer": stated.issuer, "revoke": stated.revoke, "device": stated.device, "about": "", "hosts": ()}
-        said |= {"name": ""}
+        said |= {name: getattr(stated, name) for name in ("issuer", "revoke", "device", "about")}
+        said |= {"hosts": (), "name": ""}
     return replace(base, **said)
 
 
@@ -171,7 +173,7 @@ def _faults(terms: Terms, config: Mapping[str, Any]) -> Iterator[str]:
         yield "Each of the scopes is one word."
     if taken := sorted(_OURS & provider.params.keys()):
         yield f"`params` cannot say {', '.join(taken)}."
-    for name in ("authorize", "token", "revoke", "device"):
+    for name in _PLACES:
         if (address := getattr(provider, name)) and not _safe(address):
             yield f"The address of {name} must be https:// without user, password and fragment."
     yield from _astray(provider, config)

@@ -108,7 +108,16 @@ def opened(tx: Tx, keep: Keep, *, owner: str, connection: str) -> tuple[Credenti
 
 def stale(account: Account, at: datetime) -> bool:
     """Return whether an access has to be prolonged before a call, and can be."""
-    return account.refreshable and account.expires_at is not None and account.expires_at - EARLY <= at
+    due = due_at(account)
+    return account.refreshable and due is not None and due <= at
+
+
+def due_at(account: Account) -> datetime | None:
+    """Return when an access has to be prolonged, or ends where it cannot be; none where it lasts until further notice."""
+    if account.expires_at is None or not account.refreshable:
+        return account.expires_at
+    # What some providers give lasts no minute: half of it has to be enough then.
+    return account.expires_at - min(EARLY, (account.expires_at - (account.refreshed_at or account.connected_at)) / 2)
 
 
 def over(account: Account, at: datetime) -> bool:

@@ -136,10 +136,8 @@ class Accounts:
         if connected is None or terms_of(connected.config) is None:
             return None
         account = tokens.find(tx, owner=connected.owner, connection=name)
-        if account is None or account.state is TokenState.EXPIRED or account.expires_at is None:
-            return None
-        early = tokens.EARLY if account.refreshable else timedelta()
-        return _Known(owner=connected.owner, until=account.expires_at - early)
+        until = tokens.due_at(account) if account is not None and account.state is TokenState.CONNECTED else None
+        return None if until is None else _Known(owner=connected.owner, until=until)
 
     async def _fresh(self, owner: str, name: str, *, idle: bool = False) -> None:
         key = owner, name
