@@ -15,6 +15,7 @@ from freehold.core.money import UsageKind
 from freehold.gateway.asgi import Receive, Scope, Send, answer
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.calls.knocking import TARGET
+from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.egress.front import fronts
 from freehold.gateway.egress.judging import Judge
@@ -100,6 +101,7 @@ async def proxy(
     idle: float = 60.0,
     lookup: Lookup | None = None,
     allowed: Allowed = loopback,
+    uid_base: int | None = None,
 ) -> AsyncIterator[Proxy]:
     """Give a box whose version may go to the hosts `egress`, as far as they are public or `allowed`."""
     clock = FakeClock()
@@ -112,7 +114,7 @@ async def proxy(
     sessions, judge, client = Sessions(keep, limits), Judge(guard), Client(guard)
     tunnels, plain, inner = Tunnels(sessions, judge, idle=idle), Plain(sessions, judge, client), list[str]()
 
-    def serve(speaker: Speaker, box: str) -> Any:
+    def serve(speaker: Speaker, box: str, _room: Room) -> Any:
         named = plain(speaker, box)
 
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +126,7 @@ async def proxy(
 
         return respond
 
-    boxes = Boxes(keep, folder / "box", serve, uid_base=None, front=fronts(tunnels.open, seconds=1.0))
+    boxes = Boxes(keep, folder / "box", serve, uid_base=uid_base, front=fronts(tunnels.open, seconds=1.0))
     await boxes.open(request())
     try:
         yield Proxy(keep, boxes, sessions, folder / "box" / SANDBOX / "gateway.sock", inner)

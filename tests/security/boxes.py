@@ -87,7 +87,7 @@ def echo(keep: Keep) -> Echo:
 
 @asynccontextmanager
 async def opened(keep: Keep, folder: Path, echo: Echo, uid_base: int | None = None) -> AsyncIterator[Boxes]:
-    boxes = Boxes(keep, folder, lambda speaker, _box: models_of(speaker, echo.serve), uid_base=uid_base)
+    boxes = Boxes(keep, folder, lambda speaker, _box, _room: models_of(speaker, echo.serve), uid_base=uid_base)
     try:
         yield boxes
     finally:

@@ -43,8 +43,8 @@ OLD_SECONDS: Final = 3600.0
 _NAME: Final = re.compile(r"sbx_[0-9A-Za-z]{1,60}")
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-ServeBox = Callable[[Speaker, str], App]
-"""Returns what answers a sandbox, by who speaks and the sandbox's id."""
+ServeBox = Callable[[Speaker, str, Room], App]
+"""Returns what answers a sandbox, by who speaks, the sandbox's id, and the room it has for requests that are kept."""
 
 
 @final
@@ -98,7 +98,7 @@ class Boxes:
                 return True
             if (box.stated.tenant, box.stated.run) != (request.tenant, request.run):
                 raise Conflict("This sandbox is another run's.", code="box_taken", remedy="Wake a sandbox of its own.")
-            box.stated, box.speaker, box.app = request, found, self._serve(found, request.sandbox)
+            box.stated, box.speaker, box.app = request, found, self._serve(found, request.sandbox, box.room)
             return False
 
     async def close(self, sandbox: str) -> None:
@@ -137,12 +137,13 @@ class Boxes:
 
     async def _listen(self, request: BoxRequest, speaker: Speaker) -> "_Box":
         user = None if self._uid_base is None else self._uid_base + request.uid
+        room = Room(BOX_BYTES, within=self._room)
         box = _Box(
             stated=request,
             speaker=speaker,
-            app=self._serve(speaker, request.sandbox),
+            app=self._serve(speaker, request.sandbox, room),
             state=ServerState(),
-            room=Room(BOX_BYTES, within=self._room),
+            room=room,
         )
         if not self._config.loaded:
             self._config.load()
@@ -206,7 +207,7 @@ class _Box:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as things stand now; a connection may be older than what was stated last."""
-        await self.room.answer(self.app, scope, receive, send)
+        await self.app(scope, receive, send)
 
     def end(self) -> None:
         """Listen no more, and cut who is connected."""

@@ -5,6 +5,7 @@ from typing import final
 
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.knocking import TARGET
+from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import Serve, Speaker, models_of
 from freehold.gateway.egress.relay import PREFIX, Relay
 
@@ -20,8 +21,8 @@ class BoxRoutes:
         """Answer calls of models by `models`, requests by a connection by `relay`, all that is for a proxy by `plain`."""
         self._models, self._relay, self._plain = models, relay, plain
 
-    def __call__(self, speaker: Speaker, box: str) -> App:
-        """Return what answers the box of `speaker`."""
+    def __call__(self, speaker: Speaker, box: str, room: Room) -> App:
+        """Return what answers the box of `speaker`; what is passed on as it comes takes no room."""
         models = models_of(speaker, self._models)
         out, plain = self._relay.of(speaker, box), self._plain(speaker, box)
 
@@ -31,6 +32,6 @@ class BoxRoutes:
             elif str(scope["path"]).startswith(PREFIX):
                 await out(scope, receive, send)
             else:
-                await models(scope, receive, send)
+                await room.answer(models, scope, receive, send)
 
         return answer
