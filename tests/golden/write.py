@@ -21,8 +21,17 @@ from freehold.testing.guests import printing
 from tests.turns import Set, set_up
 
 FOLDER: Final = Path(__file__).parent
-TOOLS: Final = {"shell": "allow", "write_file": "allow", "delete_file": "ask", "delegate": "allow", "crm.add": "ask"}
+TOOLS: Final = {
+    "shell": "allow",
+    "write_file": "allow",
+    "delete_file": "ask",
+    "delegate": "allow",
+    "crm.add": "ask",
+    "mail.send": "allow",
+}
 DELETE: Final[Line] = [("delete_file", {"path": "old.txt"})]
+BROKEN_OFF: Final = "broken-off"
+"""Of what the run did, nobody knows what came of it."""
 SCENES: Final[dict[str, tuple[list[Line], ApprovalState | None]]] = {
     "approved": ([DELETE], ApprovalState.APPROVED),
     "denied": ([DELETE], ApprovalState.DENIED),
@@ -34,6 +43,7 @@ SCENES: Final[dict[str, tuple[list[Line], ApprovalState | None]]] = {
         ],
         ApprovalState.APPROVED,
     ),
+    BROKEN_OFF: ([[("mail.send", {"to": "ada@example.org", "subject": "s", "text": "t"})]], ApprovalState.DENIED),
     "child": ([[("delegate", {"task": "count the files"})]], None),
     "child-and-question": ([[("delegate", {"task": "count"}), *DELETE]], ApprovalState.DENIED),  # type: ignore[misc]
     "outage": ([Unavailable("Too many requests.", code="provider_busy", after=60)], None),
@@ -44,7 +54,7 @@ async def play(name: str) -> Set:
     """Play a scene until it is parked and all it waits for has come."""
     lines, state = SCENES[name]
     played = set_up(lines, tools=TOOLS, commands={"ls": printing("new.txt\nold.txt\n")}, instructions="Be careful.")
-    stage = played.stage
+    stage, played.gateway.breaking_off = played.stage, int(name == BROKEN_OFF)
     member = Label(origins=frozenset({Origin.MEMBER}))
     stage.before = [
         Part(role=Role.USER, content={"text": "Hello"}, label=member),
