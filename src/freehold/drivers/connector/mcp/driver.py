@@ -123,6 +123,9 @@ class Mcp(Discovering):
                 return await kept.session.call(tool, call.arguments, sent)
             except Gone:  # the server knew nothing of us, so it did nothing
                 self._kept.pop(_key(call.to), None)
+            except (Invalid, Denied):
+                self._kept.pop(_key(call.to), None)  # some say no in this way to a session they forgot
+                raise
         raise _unsteady()
 
     async def _before(self, to: Reached) -> _Kept:

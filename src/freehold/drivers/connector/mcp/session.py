@@ -21,6 +21,8 @@ RESUMES: Final = 5
 """How often the answer to one request is taken up again where a server broke it off."""
 LONGEST_PAUSE: Final = 5.0
 LONGEST_ID: Final = 1_024
+_OTHER_VERSION: Final = -32022
+"""What servers answer a handshake with that know only versions without one."""
 _CHANGED: Final = "notifications/tools/list_changed"
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -62,9 +64,9 @@ class Session:
             },
         )
         chosen = welcome.get("protocolVersion")
-        if chosen not in wire.VERSIONS:
+        if not isinstance(chosen, str) or chosen not in wire.VERSIONS:
             raise _other_version()
-        self._version = str(chosen)
+        self._version = chosen
         await self._tell(wire.notice("notifications/initialized"))
 
     async def tools(self) -> list[Json]:
@@ -104,7 +106,7 @@ class Session:
         try:
             return await self._ask(method, params, _unheard)
         except McpError as error:
-            raise _refused(method) from error
+            raise _other_version() if error.said.get("code") == _OTHER_VERSION else _refused(method) from error
 
     async def _ask(self, method: str, params: Json, sent: Callable[[], None]) -> Json:
         number = next(self._numbers)
@@ -130,7 +132,7 @@ class Session:
                 break
             # The server lets go of a slow answer on purpose and keeps it for us: to ask for it does nothing again.
             await self._sleep(min(reading.pause, LONGEST_PAUSE))
-            answer = await self._sent("GET", b"", _unheard, {"Last-Event-ID": reading.last})
+            answer = await self._sent("GET", b"", _unheard, {"last-event-id": reading.last})
             await self._require(answer)
         raise wire.malformed("it ends before it answers")
 
@@ -160,10 +162,10 @@ class Session:
         self, method: str, body: bytes, sent: Callable[[], None], more: Mapping[str, str] | None = None
     ) -> Answer:
         accepted = f"application/json, {wire.STREAM}" if method == "POST" else wire.STREAM
-        headers = fixed(self._to.config) | {"Accept": accepted, **(more or {})}
-        headers |= {"Content-Type": "application/json"} if body else {}
-        headers |= {"Mcp-Session-Id": self._id} if self._id else {}
-        headers |= {"MCP-Protocol-Version": self._version} if self._version else {}
+        own = {"accept": accepted, "content-type": "application/json", **(more or {})}
+        own |= {"mcp-session-id": self._id} if self._id else {}
+        own |= {"mcp-protocol-version": self._version} if self._version else {}
+        headers = {name.lower(): value for name, value in fixed(self._to.config).items()} | own
         url, headers = inject(self._to.config, self._to.credential, str(self._to.config["base_url"]), headers)
         answer = await self._client.send(
             Sent(method=method, url=url, headers=headers, body=body), self._to.behalf, sent

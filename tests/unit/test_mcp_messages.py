@@ -1,0 +1,154 @@
+"""What MCP servers say, cut at every byte, and what it means here."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import pytest
+
+from freehold.core.errors import Exhausted, FreeholdError, Unavailable
+from freehold.drivers.connector.mcp import told, wire
+from freehold.gateway.outward.exchange import Answer
+from freehold.gateway.ports import Credential
+
+STREAM = (
+    b": hello\r\nretry: 250\r\n\r\nid: 1\rdata:\r\rid: 2\nevent: message\n"
+    b'data: {"jsonrpc": "2.0",\ndata:  "method": "a"}\n\nid: 3\r\ndata: {"id": 7, "result": {}}\r\n\r\n'
+)
+
+
+def answer(pieces: Sequence[bytes], kind: str = wire.STREAM, **headers: str) -> Answer:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for piece in pieces:
+            yield piece
+
+    return Answer(status=200, headers={"content-type": kind, **headers}, chunks=chunks())
+
+
+def read(pieces: Sequence[bytes], kind: str = wire.STREAM, **headers: str) -> tuple[list[Any], wire.Reading]:
+    reading = wire.Reading()
+
+    async def collect() -> list[Any]:
+        return [message async for message in reading.messages(answer(pieces, kind, **headers))]
+
+    return asyncio.run(collect()), reading
+
+
+@pytest.mark.parametrize("at", range(len(STREAM) + 1))
+def test_a_stream_says_the_same_wherever_it_is_cut(at: int) -> None:
+    messages, reading = read([STREAM[:at], STREAM[at:]])
+    assert messages == [{"jsonrpc": "2.0", "method": "a"}, {"id": 7, "result": {}}]
+    assert (reading.last, reading.pause) == ("3", 0.25)
+
+
+def test_a_stream_of_single_bytes_says_the_same() -> None:
+    messages, _ = read([bytes([byte]) for byte in STREAM])
+    assert [message.get("id") for message in messages] == [None, 7]
+
+
+def test_an_answer_of_json_is_a_message_or_a_list_of_them() -> None:
+    assert read([b'{"id"', b": 1}"], "application/json; charset=utf-8")[0] == [{"id": 1}]
+    assert read([b'[{"id": 1}, {"id": 2}]'], "application/json")[0] == [{"id": 1}, {"id": 2}]
+    assert read([], "application/json")[0] == []
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"x"', b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_message_is_told_as_such(body: bytes) -> None:
+    with pytest.raises(Unavailable) as caught:
+        read([body], "application/json")
+    assert caught.value.code == "mcp_malformed"
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"x" * (1 << 20)] * 5, [b"[" + b"{}," * 10_000 + b"{}]"]], ids=["bytes", "messages"]
+)
+def test_more_than_is_read_is_refused(pieces: list[bytes]) -> None:
+    with pytest.raises(Exhausted) as caught:
+        read(pieces, "application/json")
+    assert caught.value.code == "too_much"
+
+
+def test_what_was_packed_some_way_nobody_asked_for_is_not_read() -> None:
+    with pytest.raises(FreeholdError):
+        read([b"\x0b\x02\x80{}\x03"], "application/json", **{"content-encoding": "br"})
+
+
+def test_who_asks_us_is_answered_only_that_we_are_there() -> None:
+    assert json.loads(wire.reply({"id": "a", "method": "ping"})) == {"jsonrpc": "2.0", "id": "a", "result": {}}
+    for method in ("sampling/createMessage", "roots/list", "elicitation/create"):
+        assert json.loads(wire.reply({"id": 1, "method": method}))["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("name", ["a/b", "ü", "x" * 65, "with space", "a:b"])
+def test_a_tool_that_no_operation_can_be_called_gets_a_name_that_it_can(name: str) -> None:
+    [tool] = told.tools_of([{"name": name, "inputSchema": {"type": "object"}}]).values()
+    assert len(tool.name) <= 64
+    assert tool.name.replace("_", "").replace("x", "").isalnum()
+    assert tool.how == {"tool": name}
+    assert told.name_of(name) == told.name_of(name) != told.name_of(name + "!")
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "x", {}, {"name": ""}, {"name": "a"}, {"name": 1, "inputSchema": {}}, {"name": "a", "inputSchema": []},
+        {"name": "a", "inputSchema": {"x": 1 << 60}}, {"name": "a", "inputSchema": {"x": "y" * 200_000}},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_called_is_left_out(tool: Any) -> None:
+    assert told.tools_of([tool]) == {}
+
+
+def test_of_two_tools_of_one_name_the_first_counts() -> None:
+    schema = {"inputSchema": {"type": "object"}}
+    listed = [{"name": "a", "description": "one", **schema}, {"name": "a", "description": "two", **schema}]
+    assert told.tools_of(listed)["a"].description == "one"
+
+
+@pytest.mark.parametrize("change", [{"description": "other"}, {"inputSchema": {}}, {"title": "T"}])
+def test_a_tool_is_the_same_only_if_it_says_the_same(change: dict[str, Any]) -> None:
+    listed = {"name": "a", "description": "one", "inputSchema": {"type": "object"}}
+    before, after = told.tools_of([listed])["a"], told.tools_of([listed | change])["a"]
+    assert told.same(before, told.tools_of([listed | {"annotations": {"readOnlyHint": True}}])["a"])
+    assert not told.same(before, after)
+
+
+def test_a_result_is_its_text_and_notes_of_the_rest() -> None:
+    said = told.result_of(
+        {
+            "content": [
+                {"type": "text", "text": "hello"},
+                {"type": "image", "data": "QUJD", "mimeType": "image/png"},
+                {"type": "resource", "resource": {"uri": "f:///a", "text": "inside"}},
+                {"type": "resource", "resource": {"uri": "f:///b", "blob": "QUJDRA==", "mimeType": "x/y"}},
+                {"type": "resource_link", "uri": "https://a.example", "name": "A"},
+                "no block",
+            ],
+            "structuredContent": {"n": 1},
+        }
+    )
+    note = "left out: only text is passed on"
+    assert said == {
+        "content": [
+            {"type": "text", "text": "hello"},
+            {"type": "image", "mime": "image/png", "bytes": 3, "note": note},
+            {"type": "resource", "uri": "f:///a", "text": "inside"},
+            {"type": "resource", "mime": "x/y", "bytes": 4, "note": note},
+            {"type": "resource_link", "uri": "https://a.example", "name": "A"},
+        ],
+        "structured": {"n": 1},
+    }
+
+
+def test_a_result_is_no_larger_than_there_is_room_for() -> None:
+    blocks = [{"type": "text", "text": "x" * 700_000}] * 3
+    said = told.result_of({"content": blocks, "structuredContent": {"a": "y" * 2_000_000}, "isError": True})
+    assert sum(len(block["text"]) for block in said["content"]) == told.MAX_TEXT
+    assert (said["truncated"], said["is_error"], "structured" in said) == (True, True, False)
+
+
+def test_a_credential_is_blotted_out_wherever_it_stands() -> None:
+    key = Credential("1234567890123")
+    said = told.without({"a1234567890123": [1234567890123, "x 1234567890123", None, True, 1.5]}, [key])
+    assert said == {"a[secret]": ["[secret]", "x [secret]", None, True, 1.5]}
