@@ -169,6 +169,24 @@ async def test_numbers_that_readers_of_json_differ_about_are_told_as_text(tmp_pa
     assert [told[name] for name in ("small", "id", "huge", "odd")] == [7, "12345678901234567890", "1e999", "NaN"]
 
 
+@pytest.mark.parametrize("depth", [30, 70, 500, 900, 100_000])
+async def test_json_that_is_too_deep_to_be_passed_on_is_told_as_text(tmp_path: Path, depth: int) -> None:
+    def deep(_heard: Heard) -> Tells:
+        return Tells(headers={"Content-Type": "application/json"}, pieces=[b"[" * depth + b"]" * depth])
+
+    async with connected(tmp_path, deep) as (kit, _):
+        outcome = await kit.worker.submit(work(), effect("get", "api", path="/items/5"))
+    assert outcome.state is EffectState.DONE
+    assert ("json" in (outcome.result or {})) is (depth == 30)
+
+
+async def test_a_query_may_be_in_any_script(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (kit, outside):
+        await kit.worker.submit(work(), effect("get", "api", path="/items/5", query={"q": "größe ✓"}))
+        await kit.worker.submit(work(), effect("get", "api", key="run_1/1/1/2", path="/items/5", query="q=größe+✓"))
+    assert {heard.target for heard in outside.heard} == {"/v2/items/5?q=gr%C3%B6%C3%9Fe+%E2%9C%93"}
+
+
 async def test_a_write_that_was_answered_by_half_is_done_and_a_read_is_asked_again(tmp_path: Path) -> None:
     halves = [True, False, True]
 

@@ -68,13 +68,25 @@ def headers(
 
 
 def query(stated: str | bytes, *, kept: frozenset[str], taken: frozenset[str]) -> str:
-    """Return what goes on of a caller's query, as it was spelt: all but what is `taken` or could be a key of its own."""
-    text = stated.decode("latin-1") if isinstance(stated, bytes) else stated
+    """
+    Return what goes on of a caller's query, as it was spelt: all but what is `taken` or could be a key of its own.
+
+    Text is what the bytes on the wire are in Latin-1; signs beyond that mean their UTF-8 bytes.
+    """
+    text = stated.decode("latin-1") if isinstance(stated, bytes) else _bytes_of(stated)
     return "&".join(
         quote(piece, safe=_SAFE + "=", encoding="latin-1")
         for piece in text.split("&")
         if piece and not _own(piece.partition("=")[0], kept, taken)
     )
+
+
+def _bytes_of(text: str) -> str:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("latin-1")
+    return text
 
 
 def same_header(name: str) -> str:

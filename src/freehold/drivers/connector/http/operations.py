@@ -138,7 +138,7 @@ def _typed(headers: Mapping[str, str], kind: str) -> dict[str, str]:
 
 def _query(stated: object) -> str:
     if stated is None or isinstance(stated, str):
-        return (stated or "").removeprefix("?")
+        return (stated or "").removeprefix("?").encode().decode("latin-1")  # as it would be on the wire
     if not isinstance(stated, dict):
         raise bad_arguments("A query is names and values.")
     pairs = [(name, value) for name, many in stated.items() for value in (many if isinstance(many, list) else [many])]

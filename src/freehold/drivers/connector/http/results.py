@@ -18,6 +18,8 @@ from freehold.gateway.requesting.unpacking import Unpacked
 
 MOST: Final = 1 << 20
 """Bytes of a body that are told."""
+DEEPEST: Final = 64
+"""Lists and objects within each other; what is deeper, not everybody who is told can read."""
 _EXACT: Final = 1 << 53
 _TOLD: Final = frozenset(
     {
@@ -79,7 +81,7 @@ class Body:
         name = name.strip()
         if name.endswith(("/json", "+json")) and not self.truncated:
             try:
-                return {"json": self._clean(said)}
+                return {"json": _shallow(self._clean(said), DEEPEST)}
             except (ValueError, RecursionError):
                 return {"text": self._text(said, "")}
         if name.startswith(_TEXTS) or name.endswith((*_TEXT_ENDS, "/json", "+json")) or not name:
@@ -113,6 +115,16 @@ def _whole(spelt: str) -> int | str:
 
 def _fraction(spelt: str) -> float | str:
     return float(spelt) if math.isfinite(float(spelt)) else spelt
+
+
+def _shallow(value: Any, left: int) -> Any:
+    """Return `value`; raise `ValueError` if it is deeper than `left`."""
+    if not left:
+        raise ValueError
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(one, (dict, list)):
+            _shallow(one, left - 1)
+    return value
 
 
 def _scrubbed(value: Any, blot: Blot) -> Any:
