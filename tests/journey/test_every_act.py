@@ -39,7 +39,7 @@ NO_ACT = {
 """Routes that change nothing anybody could ask about, each with its reason."""
 NO_HASHES = (
     "access.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
-    "person.sign_in", "vault.",
+    "person.sign_in", "tools.ask", "vault.",
 )  # fmt: skip
 """Acts that leave no thing other than it was, have hashes of their own, or name many things with rows of their own."""
 
@@ -166,6 +166,18 @@ async def agents_and_runs(walk: Walk) -> None:
         await walk.act(f"POST {HERE}/runs/{{run}}/cancel", run=run["id"])
 
 
+async def tools(walk: Walk) -> None:
+    """What connections can do."""
+    crm = {"kind": "http", "name": "crm", "config": {"base_url": "https://example.com", "allow": ["GET:/**"]}}
+    told = {"openapi": "3.1.0", "paths": {"/people": {"get": {"operationId": "people"}}}}
+    for place in (HERE, ""):
+        await walk.act(f"POST {place}/connections", crm)
+        await walk.act(f"POST {place}/connections/{{name}}/tools", {"document": told}, name="crm")
+        await walk.act(
+            f"PATCH {place}/connections/{{name}}/tools/{{tool}}", {"kind": "credential"}, name="crm", tool="people"
+        )
+
+
 async def money_and_models(walk: Walk) -> None:
     """What may be spent, and by which models."""
     near = {"kind": "openai", "name": "near", "config": {"base_url": "http://127.0.0.1:9/v1"}}
@@ -235,6 +247,7 @@ async def test_every_act_leaves_its_row_or_does_not_happen(walk: Walk) -> None:
     await sign_in(walk)
     await members_and_keys(walk)
     await agents_and_runs(walk)
+    await tools(walk)
     await money_and_models(walk)
     await the_end(walk)
     missing = {route for route in mutating(walk.web) if route not in walk.walked} - NO_ACT.keys()
