@@ -41,6 +41,7 @@ def test_every_text_is_used_and_every_used_text_is_written() -> None:
         "approve.",
         "invite.",
         "connect.failed_",
+        "effect.",
     }
     written = set(texts("en"))
     assert whole <= written
