@@ -141,5 +141,8 @@ def _counts(sums: dict[str, int]) -> Iterator[str]:
     if sums["tokens_in"] or sums["tokens_out"]:
         yield f"{sums['tokens_in']:,} tokens in"
         yield f"{sums['tokens_out']:,} tokens out"
+    elif sums["bytes_in"] or sums["bytes_out"]:
+        yield f"{sums['bytes_in'] / 1e6:,.1f} MB sent"
+        yield f"{sums['bytes_out'] / 1e6:,.1f} MB received"
     if sums["cost_nano"]:
         yield money(sums["cost_nano"])

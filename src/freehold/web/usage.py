@@ -19,8 +19,8 @@ router = APIRouter(tags=["usage"])
 
 DAY: Final = "day"
 COLUMNS: Final = (
-    "name", "count", "tokens_in", "tokens_cached", "tokens_out", "images", "seconds", "characters", "wakes", "awake_ms",
-    "cost_nano", "charge_nano", "held_nano", "estimated", "unpriced",
+    "name", "count", "tokens_in", "tokens_cached", "tokens_out", "images", "seconds", "characters", "bytes_in", "bytes_out",
+    "wakes", "awake_ms", "cost_nano", "charge_nano", "held_nano", "estimated", "unpriced",
 )  # fmt: skip
 """Of a sheet, behind the one it is summed by."""
 
@@ -44,7 +44,7 @@ class UsageView(BaseModel):
     rows: list[dict[str, Any]]
     """Newest first, at most 1,000."""
     kinds: dict[str, dict[str, int]]
-    """Sums by kind: model, sandbox, mail, webhook."""
+    """Sums by kind: model, sandbox, mail, webhook, http, mcp, web, search, egress; bytes_in are those of requests."""
     total: dict[str, int]
     groups: list[dict[str, Any]] = []
     """Sums by what was asked for: `key` and its `name`, and numbers as in `total`."""

@@ -21,6 +21,8 @@ SUMMED: Final = (
     "images",
     "seconds",
     "characters",
+    "bytes_in",
+    "bytes_out",
     "cost_nano",
     "charge_nano",
     "wakes",
