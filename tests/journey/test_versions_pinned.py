@@ -22,7 +22,8 @@ from freehold.core.errors import Conflict, Invalid
 from freehold.core.tenants import Tenant
 from freehold.core.tools import Pinned, Told
 from freehold.gateway import versions
-from freehold.gateway.grants import Grants, granted_host
+from freehold.gateway.egress.hosts_granted import checked
+from freehold.gateway.grants import Grants
 from tests import webs
 from tests.gateways import TENANT, VERSION, Kit, running
 
@@ -63,8 +64,7 @@ def test_hosts_and_pinned_tools_are_part_of_the_address() -> None:
     ],
 )
 def test_a_host_has_one_spelling(stated: str, meant: str) -> None:
-    assert granted_host(stated) == meant
-    assert granted_host(meant) == meant
+    assert checked([stated]) == checked([meant]) == (meant,)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_host_has_one_spelling(stated: str, meant: str) -> None:
 )  # fmt: skip
 def test_what_could_mean_two_hosts_or_all_is_none(stated: str) -> None:
     with pytest.raises(Invalid) as refused:
-        granted_host(stated)
-    assert refused.value.code == "bad_host"
+        checked([stated])
+    assert refused.value.code == "bad_egress"
 
 
 @asynccontextmanager
@@ -113,7 +113,7 @@ async def test_what_is_no_host_is_refused_and_nothing_is_created(tmp_path: Path)
         missing = await api.get(f"/api/v1/tenants/{tenant.id}/agents/clerk")
         many = body | {"egress": [f"h{n}.example.org" for n in range(101)]}
         too_many = await api.post(f"/api/v1/tenants/{tenant.id}/agents", json=many)
-    assert (refused.status_code, refused.json()["code"]) == (422, "bad_host")
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_egress")
     assert refused.json()["remedy"]
     assert missing.status_code == 404
     assert (too_many.status_code, too_many.json()["code"]) == (413, "too_large")

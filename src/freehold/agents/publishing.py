@@ -63,7 +63,8 @@ async def create_agent(
     Create the agent `name` with its first version and return both.
 
     Raises `Invalid` (`bad_name`, and what the gateway finds wrong: `unknown_model`, `missing_secret`,
-    `unknown_tool`, `bad_host`), `Conflict` (`name_taken`, and `tool_changed` if a tool was told otherwise meanwhile) or `Denied` (`quota_exceeded`, `tier_ended`); then nothing was created.
+    `unknown_tool`, `bad_egress`), `Conflict` (`name_taken`, and `tool_changed` if a tool was told otherwise meanwhile)
+    or `Denied` (`quota_exceeded`, `tier_ended`); then nothing was created.
     """
     _check_name(name)
     _check_spec(spec)

@@ -7,7 +7,6 @@ from typing import Final
 
 from freehold.core.effects import MODELS, SANDBOX, SEARCH, WEB, WEB_FETCH, WEB_SEARCH, Verdict
 from freehold.core.errors import Invalid
-from freehold.gateway.outward.hosts import bad_host, place_of
 
 WORKER_TOOLS: Final = frozenset({"shell", "read_file", "write_file", "list_files", "delete_file", "delegate", MODELS})
 """Tools of the platform's own: the worker carries them out, as operations of the connection `sandbox`."""
@@ -44,16 +43,6 @@ def target(tool: str) -> tuple[str, str]:
             remedy=f"Use one of {', '.join(sorted(WORKER_TOOLS | OUTWARD_TOOLS.keys()))}, or CONNECTION.OPERATION.",
         )
     return connection, operation
-
-
-def granted_host(stated: str) -> str:
-    """Return `HOST`, `*.DOMAIN`, or either with `:PORT`, as it is compared; raise `Invalid` (`bad_host`) for another."""
-    rest = stated.removeprefix("*.")
-    wild = "*." if rest != stated else ""
-    place = place_of(rest, port=0)
-    if wild and (place.host.address is not None or "." not in place.host.name):
-        raise bad_host(stated)
-    return f"{wild}{place}" if place.port else f"{wild}{place.host.in_url}"
 
 
 def judge(grants: Grants | None, *, connection: str, operation: str) -> Verdict:

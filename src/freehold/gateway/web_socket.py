@@ -13,7 +13,7 @@ from freehold.gateway.calls.routing import Ways
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Answer, Edge, Say, route
 from freehold.gateway.effects import Effects
-from freehold.gateway.grants import Grants, granted_host
+from freehold.gateway.grants import Grants
 from freehold.gateway.identity import SignOn
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money_socket import Money
@@ -103,7 +103,7 @@ class _Web:
             model=request.model,
             tools={tool: _verdict(verdict) for tool, verdict in request.tools.items()},
             pins=request.pins,
-            egress=tuple(dict.fromkeys(granted_host(host) for host in request.egress)),
+            egress=tuple(request.egress),
         )
         await self._keep.write(
             lambda tx: publishing.publish(
