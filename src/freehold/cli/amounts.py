@@ -47,3 +47,11 @@ def _number(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
+
+
+def size(count: int) -> str:
+    """Return bytes as people read them, in powers of a thousand."""
+    for unit, worth in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= worth:
+            return f"{count / worth:,.1f} {unit}"
+    return f"{count} bytes"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold.cli.calling import Api, of_tenant
+from freehold.cli.demo_shop import Shop
 from freehold.cli.place import Place, surroundings
 from freehold.cli.usage import in_words
 from freehold.core.errors import FreeholdError, NotFound
@@ -18,6 +19,7 @@ from freehold.testing.platform import LocalPlatform
 TENANT: Final = "acme"
 WORKER_AGENT: Final = "ada"
 TALKER: Final = "greeter"
+BUYER: Final = "buyer"
 CANARY: Final = "sk-demo-7f3a91-never-to-be-seen"
 LINES: Final = 6
 WAIT: Final = 40.0
@@ -29,6 +31,10 @@ PROGRAM: Final = (
 )
 NETWORK: Final = "run: python3 -c \"import socket; s = socket.socket(); s.settimeout(2); print(s.connect_ex(('1.1.1.1', 443)))\" 2>&1"
 SEARCH: Final = f"run: env | grep -c {CANARY[:12]}; grep -rl {CANARY[:12]} / --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr 2>/dev/null | wc -l"
+FETCH: Final = (
+    "run: python3 -c \"import http.client as h; c = h.HTTPConnection('127.0.0.1', 7071); "
+    "c.request('GET', '/egress/shop/{}'); print(c.getresponse().read().decode())\""
+)
 PASSED_ON: Final = ("FREEHOLD_RUNTIME", "FREEHOLD_SANDBOX_CGROUPS")
 
 
@@ -52,6 +58,7 @@ class Story:
             ("Ask a question", self.ask),
             ("Write a small program and run it in a sandbox", self.program),
             ("Look for a network and for secrets from inside the sandbox", self.probe),
+            ("Let a program use an account outside whose key it never sees", self.account),
             ("Try to delete a file: that waits for a person", self.delete),
             ("Approve it", self.approve),
             ("Kill the worker in the middle of a run", self.kill),
@@ -115,6 +122,24 @@ class Story:
         found = self._reply(WORKER_AGENT, SEARCH)
         _check(CANARY not in found, "A secret was found inside the sandbox.")
         return ["Connecting out: Network is unreachable (errno 101).", "The tenant's secret: nowhere to be found."]
+
+    def account(self) -> list[str]:
+        """Have a program in the sandbox ask a server that wants a key."""
+        shop = Shop()
+        try:
+            self.api.post(of_tenant(TENANT, "destinations"), {"name": "shop", "place": shop.place})
+            config = {"base_url": f"http://{shop.place}", "allow": ["GET:/items"], "inject": "header:Authorization"}
+            made = {"kind": "http", "name": "shop", "config": config, "secret": "canary"}
+            self.api.post(of_tenant(TENANT, "connections"), made)
+            self._agent(BUYER, "rehearsal", {"shell": "allow", "shop.get": "allow"})
+            answer = self._reply(BUYER, FETCH.format("items"))
+            refused = self._reply(BUYER, FETCH.format("customers"))
+        finally:
+            shop.close()
+        _check(shop.shown == [f"Bearer {CANARY}"], f"The shop was shown {len(shop.shown)} keys, or another one.")
+        _check("cake" in answer and "Bearer [secret]" in answer and CANARY not in answer, f"The answer was: {answer}")
+        _check("path_refused" in refused, f"Another path was not refused: {refused}")
+        return ["The shop saw the key and repeated it; the program read: Bearer [secret]. Another path: refused."]
 
     def delete(self) -> list[str]:
         """Ask for something harmful; the run parks."""

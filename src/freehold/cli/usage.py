@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from freehold.cli.amounts import dollars
+from freehold.cli.amounts import dollars, size
 from freehold.cli.budget import called
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import AnyTenant, JsonOption
@@ -142,7 +142,7 @@ def _counts(sums: dict[str, int]) -> Iterator[str]:
         yield f"{sums['tokens_in']:,} tokens in"
         yield f"{sums['tokens_out']:,} tokens out"
     elif sums["bytes_in"] or sums["bytes_out"]:
-        yield f"{sums['bytes_in'] / 1e6:,.1f} MB sent"
-        yield f"{sums['bytes_out'] / 1e6:,.1f} MB received"
+        yield f"{size(sums['bytes_in'])} sent"
+        yield f"{size(sums['bytes_out'])} received"
     if sums["cost_nano"]:
         yield money(sums["cost_nano"])
