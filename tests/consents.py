@@ -25,7 +25,7 @@ KEY = f"Basic {base64.b64encode(b'freehold:' + CLIENT_SECRET.encode()).decode()}
 class Consents:
     """Gives codes and tokens, and remembers which are good."""
 
-    lasts: int | None = 3600
+    lasts: float | None = 3600
     refreshes: bool = True
     rotates: bool = True
     as_form: bool = False
@@ -41,6 +41,8 @@ class Consents:
     device: str = "authorization_pending"
     """What a poll is told; empty: the tokens."""
     issued: int = 0
+    repeats: bool = False
+    """Whether the API says what it was shown."""
 
     def agree(self, url: str, **more: str) -> dict[str, str]:
         """Return what a browser brings back after somebody agreed."""
@@ -64,7 +66,8 @@ class Consents:
             case path:
                 shown = heard.header("authorization")
                 good = bool(shown) and shown[0].removeprefix("Bearer ") in self.good
-                return _json({"path": path, "login": "ada"} if good else {"error": "who"}, 200 if good else 401)
+                told = {"path": path, "login": "ada"} | ({"shown": shown[0]} if self.repeats else {})
+                return _json(told if good else {"error": "who"}, 200 if good else 401)
 
     def _token(self, heard: Heard, form: dict[str, str]) -> Tells:  # noqa: PLR0911 - one per thing that is asked for
         self.asked.append(form)
