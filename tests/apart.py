@@ -7,9 +7,11 @@ does, with the machine's own resolver, and tells as JSON what came of it and who
 
 import asyncio
 import json
+import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +20,14 @@ from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.destinations import ANY, Open
 from freehold.gateway.outward.exchange import Sent
-from freehold.gateway.outward.guard import Guard
+from freehold.gateway.outward.guard import Guard, judged
 from tests.forms import Trap, trap
 from tests.names import SILENCE, Story, name_server
 
-OWN: Final = "93.184.215.14"
-OWN_6: Final = "2606:2800:21f:cb07::1"
+OWN, OWN_6 = "93.184.215.14", "2606:2800:21f:cb07::1"
 """Public addresses, and this machine's."""
-FAR: Final = "93.184.216.34"
-"""A public address; nobody is there."""
+FAR, FAR_6 = "93.184.216.34", "2606:4700::1"
+"""Public addresses; nobody is there."""
 OPEN: Final = "open.test"
 OPEN_TOO: Final = "open-too.test"
 """What an operator opened, whatever its address."""
@@ -98,7 +99,16 @@ async def tell() -> None:
     async with name_server(STORIES) as server, trap() as sprung:
         told = {name: await came_of(sprung, name) for name in STORIES if name != OPEN_TOO}
         told |= {OPEN_TOO: await again_by_the_same(sprung)}
-        print(json.dumps({"told": told, "asked": dict(server.asked)}))
+    print(json.dumps({"told": told, "asked": dict(server.asked), "loose": loose()}))
+
+
+def loose() -> dict[str, str]:
+    """Let anybody bind to anything, and return what is taken for this machine's own all the same."""
+    for version in (4, 6):
+        Path(f"/proc/sys/net/ipv{version}/ip_nonlocal_bind").write_text("1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((FAR, 0))
+    return {address: judged(ip_address(address)).value for address in (OWN, OWN_6, FAR, FAR_6)}
 
 
 def set_up() -> None:

@@ -50,3 +50,9 @@ def test_what_was_judged_is_connected_to_though_the_name_means_something_else_by
     assert report["told"][OPEN_TOO]["codes"] == ["127.0.0.2", "127.0.0.2"]
     assert report["told"][OPEN_TOO]["came"] == ["::ffff:127.0.0.2", "::ffff:127.0.0.2"]
     assert report["asked"][OPEN_TOO] == 1
+
+
+def test_what_is_this_machines_own_is_known_where_anybody_may_bind_to_anything(report: dict[str, Any]) -> None:
+    own, own_too, far, far_too = report["loose"].values()
+    assert (own, own_too) == ("private", "private")
+    assert (far, far_too) == ("public", "public")

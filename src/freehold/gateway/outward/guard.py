@@ -8,7 +8,6 @@ no network should route is open to nobody.
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -18,6 +17,7 @@ from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.destinations import Allowed, leads_to
 from freehold.gateway.outward.hosts import Address, Host, Place
 from freehold.gateway.outward.lookups import Lookup, Lookups
+from freehold.gateway.outward.ours import is_ours
 from freehold.gateway.outward.ranges import Range, range_of
 from freehold.gateway.ports import NotSent
 
@@ -101,18 +101,7 @@ def _unknown(host: Host) -> NotSent:
 def judged(address: Address) -> Range:
     """Return what `address` is to this machine: its own addresses are nobody else's, however public."""
     kind = range_of(address)
-    return Range.PRIVATE if kind is Range.PUBLIC and _ours(address) else kind
-
-
-def _ours(address: Address) -> bool:
-    """Return whether the address is this machine's own: only then can it be bound to."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
+    return Range.PRIVATE if kind is Range.PUBLIC and is_ours(address) else kind
 
 
 def _addresses(texts: Sequence[str]) -> list[Address]:
