@@ -171,6 +171,7 @@ def escaped(text: str) -> str:
         ("image/png", SECRET),
         ("", SECRET),
     ],
+    ids=["escaped", "problem", "JSON in JSON", "HTML", "bytes", "picture", "unsaid"],
 )
 async def test_the_way_it_is_written_hides_nothing(tmp_path: Path, kind: str, spelt: str) -> None:
     def says(_heard: Heard) -> Tells:
