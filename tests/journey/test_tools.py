@@ -15,6 +15,7 @@ from freehold.core.effects import EffectState, Outcome
 from freehold.core.errors import NotFound
 from freehold.core.tenants import Tenant
 from freehold.gateway.client import Work
+from freehold.gateway.telling_tools import arguments
 from freehold.testing.counterpart import Counterpart, Heard, Tells, counterpart
 from tests import webs
 from tests.gateways import Kit, effect, running
@@ -116,6 +117,16 @@ async def test_a_model_is_told_of_each_tool_what_its_version_pinned(tmp_path: Pa
     assert len(tool.description) == 1024
     assert tool.parameters["required"] == ["name"]
     assert tool.parameters["properties"]["notify"] == {"type": "boolean"}
+
+
+def test_a_schema_is_told_as_of_an_object_and_without_what_steers_a_reader() -> None:
+    said = {"$schema": "x", "$defs": {"A": {"title": "a\x00b"}}, "type": "array", "description": "in\u202every"}
+    assert arguments(said | {"properties": 7}) == {
+        "$defs": {"A": {"title": "a b"}},
+        "type": "object",
+        "description": "in very",
+        "properties": {},
+    }
 
 
 async def test_a_tool_that_says_something_else_now_is_refused_until_there_is_a_new_version(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ A server or a document outside says what its tools are called and do. What a ver
 the hash covers all that was said.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection as Tx
@@ -16,6 +16,8 @@ from freehold.gateway.connections import Drivers
 
 LONGEST: Final = 1024
 """Letters of a description that a model is shown."""
+_WORDS: Final = frozenset({"description", "title"})
+"""What is words in a schema; the rest is compared, and stays as it is."""
 
 
 def told_of(tx: Tx, drivers: Drivers, *, tenant: str | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -43,15 +45,36 @@ def listed(tx: Tx, drivers: Drivers, *, tenant: str | None, name: str) -> list[d
 
 def pinned(tool: Tool) -> Pinned:
     """Return what a version pins of `tool`."""
-    return Pinned(
-        hash=tools.hash_of(tool), description=plain(tool.description), parameters=tool.parameters, kind=tool.kind
+    said = plain(tool.description)
+    return Pinned(hash=tools.hash_of(tool), description=said, parameters=arguments(tool.parameters), kind=tool.kind)
+
+
+def arguments(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema of arguments as providers take it: of an object, its descriptions as they may be shown."""
+    told: dict[str, Any] = _shown(
+        {name: value for name, value in stated.items() if not name.startswith("$") or name == "$defs"}
     )
+    properties = told.get("properties")
+    return told | {"type": "object", "properties": properties if isinstance(properties, dict) else {}}
 
 
 def plain(text: str) -> str:
     """Return a description as it may be shown: readable signs and line breaks only, and not too many."""
     readable = "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text).strip()
     return readable if len(readable) <= LONGEST else f"{readable[: LONGEST - 1]}…"
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case dict():
+            return {
+                name: plain(one) if name in _WORDS and isinstance(one, str) else _shown(one)
+                for name, one in value.items()
+            }
+        case list():
+            return [_shown(one) for one in value]
+        case _:
+            return value
 
 
 def _told(tool: Tool) -> dict[str, Any]:
@@ -63,7 +86,7 @@ def _line(tool: Tool, row: Any) -> dict[str, Any]:
     return {
         "name": tool.name,
         "description": shown.description,
-        "parameters": tool.parameters,
+        "parameters": shown.parameters,
         "kind": tool.kind,
         "hash": shown.hash,
         "apart": bool(tool.how),
