@@ -13,6 +13,7 @@ from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.relay import Ready, Relay
 from freehold.gateway.egress.routing import BoxRoutes
 from freehold.gateway.egress.tunnel import Tunnels
+from freehold.gateway.egress.websocket import WebSockets
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.guard import Guard
@@ -28,7 +29,8 @@ async def sandboxes_served(
     sessions, client = Sessions(keep, limits), Client(guard)
     relay = Relay(keep, drivers, sessions, client, ready)
     judge = Judge(guard)
-    routes, front = BoxRoutes(models, relay, Plain(sessions, judge, client)), fronts(Tunnels(sessions, judge).open)
+    front = fronts(Tunnels(sessions, judge).open, WebSockets(relay, guard).open)
+    routes = BoxRoutes(models, relay, Plain(sessions, judge, client))
     boxes = Boxes(keep, settings.data / "box", routes, uid_base=users, front=front)
     try:
         yield boxes

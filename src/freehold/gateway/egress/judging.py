@@ -5,7 +5,7 @@ from typing import final
 from freehold.gateway.asked import Behalf
 from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.egress import hosts_granted
-from freehold.gateway.outward.client import MOST_ADDRESSES
+from freehold.gateway.outward.client import tried
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.outward.hosts import Address, Place
 from freehold.gateway.ports import NotSent
@@ -32,4 +32,4 @@ class Judge:
         except NotSent as error:
             error.status = 502
             raise
-        return found[:MOST_ADDRESSES]
+        return tuple(tried(found))

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 from typing_extensions import override
 
-from freehold.core.errors import Denied, Exhausted, FreeholdError, Unavailable
+from freehold.core.errors import Exhausted, FreeholdError, Unavailable
 from freehold.gateway.egress.front import Held
 from freehold.gateway.egress.metering import Session, Sessions
 
@@ -36,7 +36,9 @@ class Pipe(Held, ABC):
         """What counts it, once it is written down."""
         self._far: Far | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._over = self._lost = self._ended = False
+        self._over = self._ended = False
+        self.lost = False
+        """Whether the program is gone."""
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -46,7 +48,7 @@ class Pipe(Held, ABC):
 
     @abstractmethod
     def outward(self, data: bytes, *, last: bool) -> bytes:
-        """Return what goes out for what the program said; raise `Denied` for what never may."""
+        """Return what goes out for what the program said; raise what tells why for what never may."""
 
     @abstractmethod
     def inward(self, data: bytes) -> bytes:
@@ -59,11 +61,6 @@ class Pipe(Held, ABC):
     @abstractmethod
     def note(self, error: FreeholdError) -> None:
         """Write down what was refused."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether the program is gone."""
-        return self._lost
 
     def far(self) -> "Far":
         """Return a new other end; of several that are tried, the last is the one."""
@@ -78,7 +75,7 @@ class Pipe(Held, ABC):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._lost = True
+        self.lost = True
         if (far := self._standing()) is not None:
             far.transport.close()
             self._look_whether_over()
@@ -118,14 +115,17 @@ class Pipe(Held, ABC):
         """Tell the program that the other end is there, and pass on what it said before."""
         self._heard_at = asyncio.get_running_loop().time()
         self._watch()
-        if greeting := self.greeting():
-            self.transport.write(greeting)
+        self.transport.write(self.greeting())
         early, self._early = bytes(self._early), bytearray()
         self.transport.resume_reading()
-        if early:
-            self._say(early)
+        self._say(early)
         if self._ended:
             self._hang_up()
+
+    def send(self, data: bytes) -> None:
+        """Send something of our own to the other end."""
+        if (far := self._standing()) is not None:
+            far.transport.write(data)
 
     def came(self, data: bytes) -> None:
         """Pass on what came from outside."""
@@ -134,11 +134,12 @@ class Pipe(Held, ABC):
         try:
             self._counted().came(len(data))
             data = self.inward(data)
-        except FreeholdError as error:
+        except Exhausted as error:
             self.cut(error)
+        except FreeholdError as error:
+            self._refuse(error)
         else:
-            if data:
-                self.transport.write(data)
+            self.transport.write(data)
 
     def far_ended(self) -> None:
         """Tell the program that nothing more comes."""
@@ -170,33 +171,32 @@ class Pipe(Held, ABC):
 
     def _say(self, data: bytes, *, last: bool = False) -> None:
         far = self._standing()
-        if self._over or far is None:
+        if self._over or far is None or not (data or last):
             return
         try:
             data = self.outward(data, last=last)
             self._counted().went(len(data))
-        except Denied as error:
-            self._refuse(error)
         except Exhausted as error:
             self.cut(error)
+        except FreeholdError as error:
+            self._refuse(error)
         else:
-            if data:
-                far.transport.write(data)
+            far.transport.write(data)
 
     def _hang_up(self) -> None:
         self._say(b"", last=True)
         if (far := self._standing()) is not None and not far.transport.is_closing():
-            far.transport.write_eof()
+            far.hang_up()
             self._look_whether_all_is_said()
 
     def _look_whether_all_is_said(self) -> None:
-        if self._ended and self._far is not None and self._far.ended:
-            self._far.transport.close()
+        if self._ended and (far := self._standing()) is not None and far.ended:
+            far.transport.close()
             self.transport.close()
 
     def _look_whether_over(self) -> None:
         """Finish once both sides are gone: until then something may still be on its way to one of them."""
-        if self._lost and self._far is not None and self._far.lost:
+        if self.lost and self._far is not None and self._far.lost:
             self._finish("")
 
     def _counted(self) -> Session:
@@ -235,7 +235,6 @@ class Pipe(Held, ABC):
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
         if self.session is not None:
             self._sessions.finish(self.session, why)
 
@@ -267,6 +266,13 @@ class Far(asyncio.Protocol):
             return
         self.stands = True
         self._near.reached()
+
+    def hang_up(self) -> None:
+        """Say that nothing more comes; where that cannot be said alone, it ends."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     @override
     def data_received(self, data: bytes) -> None:

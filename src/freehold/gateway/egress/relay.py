@@ -42,7 +42,7 @@ Ready = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class Wanted:
     """What a program asks for."""
 
     connection: str
@@ -72,7 +72,7 @@ class Relay:
         return answer
 
     async def begin(
-        self, speaker: Speaker, box: str, wanted: _Wanted, cut: Callable[[FreeholdError], None]
+        self, speaker: Speaker, box: str, wanted: Wanted, cut: Callable[[FreeholdError], None]
     ) -> tuple[Session, Connected, Shaped]:
         """Judge what is wanted and write it down; return the session, and what is sent where."""
         tenant = speaker.whom.tenant
@@ -121,7 +121,7 @@ class _Relayed(Exchange):
             change = _Cleaned(answer, shaped, most=self.sessions.limits.most_bytes)
             await self.answered(session, answer, change.headers(f"{PREFIX}{connected.name}"), change)
 
-    async def _sent(self, session: Session, wanted: _Wanted, shaped: Shaped) -> Sent:
+    async def _sent(self, session: Session, wanted: Wanted, shaped: Shaped) -> Sent:
         """Return what goes out: the body whole where it is short, else its pieces as they come."""
         length = stated_length(self._scope["headers"])
         if length is not None and length <= SENT_WHOLE:
@@ -156,12 +156,12 @@ class _Cleaned:
         return self._blot.end()
 
 
-def _wanted(scope: Scope) -> _Wanted:
+def _wanted(scope: Scope) -> Wanted:
     raw = bytes(scope["raw_path"]).decode("latin-1")
     connection, slash, path = raw.removeprefix(PREFIX).partition("/")
     if not connection:
         raise Invalid("This names no connection.", code="path_refused", remedy="Ask for /egress/CONNECTION/PATH.")
-    return _Wanted(
+    return Wanted(
         connection=connection,
         method=str(scope["method"]),
         path=slash + path,

@@ -97,7 +97,7 @@ class Client:
         """
         place = place_in(sent.url)
         failed: Exception | None = None
-        for address in _tried(await self._guard.addresses(place, behalf)):
+        for address in tried(await self._guard.addresses(place, behalf)):
             try:
                 return await self._sent(sent, address, on_sent)
             except aiohttp.ClientConnectorError as error:
@@ -189,7 +189,7 @@ def _headers(stated: Mapping[str, str], host: str) -> dict[str, str]:
     return {**_ALWAYS, **kept, "Host": host}
 
 
-def _tried(addresses: Sequence[Address]) -> list[Address]:
+def tried(addresses: Sequence[Address]) -> list[Address]:
     """Return the addresses to try, those of either kind by turns: where one kind leads nowhere, all of it may."""
     kinds = [[address for address in addresses if address.version == kind] for kind in (6, 4)]
     if addresses[0].version == 4:  # noqa: PLR2004

@@ -1,0 +1,124 @@
+"""
+What a WebSocket brings, without the credential that was shown to get it: blotted out where it stands.
+
+Lengths stay as they are, so the frames do too. A message may come in several frames, and a credential in several
+pieces: what could be the beginning of one is held back, but never beyond the end of its message. Pure.
+"""
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from freehold.core.errors import Denied
+from freehold.gateway.ports import Credential
+
+_FIN: Final = 0x80
+_RESERVED: Final = 0x70
+_OPCODE: Final = 0x0F
+_MASKED: Final = 0x80
+_SHORT: Final = 126
+_CONTROL: Final = 0x8
+_CONTROL_MOST: Final = 125
+_LONGER: Final = {126: 2, 127: 8}
+_BLOT: Final = ord("*")
+
+
+@final
+class Frames:
+    """The frames from a server to a program, as they come."""
+
+    def __init__(self, blotted: Iterable[Credential]) -> None:
+        """Blot every spelling of `blotted` out."""
+        found = {spelling.encode() for one in blotted for spelling in one.spellings}
+        self._spellings = sorted(found, key=lambda spelling: (-len(spelling), spelling))
+        self._raw = bytearray()
+        """Read, and not looked at yet: the beginning of a frame."""
+        self._left, self._first = 0, 0
+        """Bytes of this frame's payload that are still to come, and how it began."""
+        self._out = bytearray()
+        """What goes on, as far as it has not gone yet."""
+        self._said = bytearray()
+        """The end of what a message said, where a credential may begin."""
+        self._places: list[int] = []
+        """Where in `_out` each byte of `_said` stands."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may go on now; raise `Denied` (`bad_frame`) for what was not agreed upon."""
+        if not self._spellings:
+            return data
+        self._raw += data
+        while self._step():
+            pass
+        keep = self._places[0] if self._places else len(self._out)
+        gone = bytes(self._out[:keep])
+        del self._out[:keep]
+        self._places = [place - keep for place in self._places]
+        return gone
+
+    def _step(self) -> bool:
+        """Take the next piece off what was read; return whether there was one."""
+        if self._left:
+            piece = bytes(self._raw[: self._left])
+            del self._raw[: len(piece)]
+            self._left -= len(piece)
+            self._payload(piece)
+            return bool(piece)
+        return self._head()
+
+    def _head(self) -> bool:
+        if len(self._raw) < 2:  # noqa: PLR2004 - the least a frame has
+            return False
+        first, second = self._raw[0], self._raw[1]
+        if first & _RESERVED or second & _MASKED:
+            raise bad_frame()
+        size = _LONGER.get(second, 0)
+        if len(self._raw) < 2 + size:
+            return False
+        length = int.from_bytes(self._raw[2 : 2 + size], "big") if size else second
+        if first & _CONTROL and (length > _CONTROL_MOST or not first & _FIN):
+            raise bad_frame()
+        if first & _CONTROL and len(self._raw) < 2 + length:
+            return False
+        self._out += self._raw[: 2 + size]
+        del self._raw[: 2 + size]
+        self._first, self._left = first, length
+        if not length:
+            self._payload(b"")
+        return True
+
+    def _payload(self, piece: bytes) -> None:
+        if self._first & _CONTROL:
+            self._out += self._without(bytearray(piece))  # whole, and apart from the message it may come in between
+            return
+        held, begun = self._places, len(self._out)
+        self._out += piece
+        said = self._said + piece
+
+        def place(at: int) -> int:
+            return held[at] if at < len(held) else begun + at - len(held)
+
+        clean = self._without(said)
+        if clean != said:
+            for at, byte in enumerate(clean):
+                self._out[place(at)] = byte
+        over = not self._left and self._first & _FIN
+        keep = 0 if over else max(_beginning(clean, spelling) for spelling in self._spellings)
+        self._said = clean[len(clean) - keep :]
+        self._places = [place(at) for at in range(len(clean) - keep, len(clean))]
+
+    def _without(self, said: bytearray) -> bytearray:
+        for spelling in self._spellings:
+            said = said.replace(spelling, bytes([_BLOT]) * len(spelling))
+        return said
+
+
+def bad_frame() -> Denied:
+    """Return the error that tells that a server does not speak as it agreed to."""
+    return Denied("The server's frames are not what was agreed upon.", code="bad_frame")
+
+
+def _beginning(said: bytearray, spelling: bytes) -> int:
+    """Return how many bytes at the end of `said` may be the beginning of `spelling`."""
+    at = said.find(spelling[0], max(0, len(said) - len(spelling) + 1))
+    while at >= 0 and not spelling.startswith(said[at:]):
+        at = said.find(spelling[0], at + 1)
+    return len(said) - at if at >= 0 else 0
