@@ -93,10 +93,9 @@ def test_a_tool_that_no_operation_can_be_called_gets_a_name_that_it_can(name: st
     "tool",
     [
         "x", {}, {"name": ""}, {"name": "a"}, {"name": 1, "inputSchema": {}}, {"name": "a", "inputSchema": []},
-        {"name": "a", "inputSchema": {"x": 1 << 60}}, {"name": "a", "inputSchema": {"x": "y" * 200_000}},
     ],
 )  # fmt: skip
-def test_what_cannot_be_called_is_left_out(tool: Any) -> None:
+def test_what_is_no_tool_is_left_out(tool: Any) -> None:
     assert told.tools_of([tool]) == {}
 
 

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.audit.canonical import canonical
 from freehold.core.effects import EffectKind
-from freehold.core.errors import Invalid
 from freehold.core.tools import Tool
 from freehold.gateway.ports import Credential
 
@@ -17,8 +15,6 @@ Json = dict[str, Any]
 
 MAX_TEXT: Final = 1 << 20
 """Characters of all that one call tells."""
-MAX_DESCRIPTION: Final = 20_000
-MAX_PARAMETERS: Final = 100_000
 MAX_BLOCKS: Final = 1_000
 LONGEST_NAME: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -26,7 +22,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def tools_of(listed: Sequence[Any]) -> dict[str, Tool]:
-    """Return the tools of a listing by the names their server has for them; what cannot be called is left out."""
+    """Return the tools of a listing by the names their server has for them; what is no tool is left out."""
     found: dict[str, Tool] = {}
     for told in listed:
         tool = _tool(told) if isinstance(told, dict) else None
@@ -114,25 +110,16 @@ def _tool(told: Json) -> Tool | None:
     name, parameters = told.get("name"), told.get("inputSchema")
     if not isinstance(name, str) or not name or not isinstance(parameters, dict):
         return None
-    if not _sensible(parameters):
-        return None
     title = told.get("title")
     how: Json = {"tool": name} | ({"title": title} if isinstance(title, str) and title else {})
     description = told.get("description")
     return Tool(
         name=name_of(name),
-        description=description[:MAX_DESCRIPTION] if isinstance(description, str) else "",
+        description=description if isinstance(description, str) else "",
         parameters=parameters,
         kind=_kind(told.get("annotations")),
         how=how,
     )
-
-
-def _sensible(parameters: Json) -> bool:
-    try:
-        return len(canonical(parameters)) <= MAX_PARAMETERS
-    except Invalid:
-        return False
 
 
 def _kind(annotations: Any) -> EffectKind:
