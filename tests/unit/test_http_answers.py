@@ -117,7 +117,7 @@ def test_what_cannot_be_looked_into_is_not_passed_on(encoding: str) -> None:
     assert refused.value.code == "unreadable_answer"
 
 
-@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"x" * 100)[:10] + b"\xff" * 50])
+@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"x" * 100)[:10] + b"\xff" * 50], ids=["no", "half"])
 def test_what_is_not_packed_as_it_says_is_not_passed_on(data: bytes) -> None:
     with pytest.raises(Unavailable):
         Unpacked("gzip", 1000).feed(data)
