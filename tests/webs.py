@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from freehold.app.database import open_database
 from freehold.audit.canonical import digest
 from freehold.core.agents import Agent, Spec, Version
-from freehold.core.approvals import Approval
+from freehold.core.approvals import OUTCOME_UNKNOWN, Approval
 from freehold.core.effects import Verdict
 from freehold.core.ids import Ids
 from freehold.core.runs import Run, RunEvent, WaitsFor
@@ -122,6 +122,7 @@ class Web:
             call="call_1",
             reason=reason,
             kind=kind,
+            attempts=int(reason == OUTCOME_UNKNOWN),
             **about,
             hash=digest(about),
             created_at=self.clock.now(),

@@ -118,7 +118,7 @@ class Story:
         self.asked[question.key] += 1
         approve = blindly or not self.done(question.key)
         self.allowed[question.key] += blindly and approve
-        told: dict[str, Any] = {"kind": question.kind, "again": True, "approve": approve, "by": "ann"}
+        told: dict[str, Any] = {"kind": question.kind, "attempts": question.attempts, "approve": approve, "by": "ann"}
         await self.here.web.decide(tenant=TENANT, key=question.key, hash=question.hash, **told)
         state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
         self.stage.approvals.append(self.stage.decided(len(self.stage.approvals), question, state))
@@ -196,7 +196,7 @@ async def test_one_leave_is_one_attempt_whoever_asks_for_it(tmp_path: Path) -> N
         asked = effect("post", "plain", path="/items", json={"n": 1})
         unknown = await kit.worker.submit(work(epoch=1), asked)
         decision: dict[str, Any] = {"tenant": TENANT, "key": asked.key, "hash": unknown.hash, "by": "ann"}
-        await kit.web.decide(**decision, approve=True, kind="message", again=True)
+        await kit.web.decide(**decision, approve=True, kind="message", attempts=1)
         several = [kit.worker.submit(work(epoch=epoch), asked) for epoch in (1, 2, 2, 1, 3)]
         results = await asyncio.gather(*several, return_exceptions=True)
         later = await asyncio.gather(kit.worker.submit(work(epoch=1), asked), return_exceptions=True)

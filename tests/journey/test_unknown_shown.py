@@ -76,7 +76,7 @@ def test_the_api_says_so_in_words_for_programs(web: Web, asked: Approval) -> Non
 def test_what_was_shown_goes_along_with_the_decision(web: Web, asked: Approval) -> None:
     with client(web) as api:
         api.post(f"/api/v1/tenants/acme/approvals/{asked.id}/approve", json={"hash": asked.hash}).raise_for_status()
-    assert web.gateway.shown == {asked.key: {"kind": "message", "again": True}}
+    assert web.gateway.shown == {asked.key: {"kind": "message", "attempts": 1}}
 
 
 def test_the_command_line_says_it_in_a_line_and_what_to_do_first() -> None:

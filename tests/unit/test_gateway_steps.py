@@ -90,14 +90,15 @@ def test_what_broke_off_can_be_decided_about_as_long_as_nobody_has() -> None:
 
 
 @pytest.mark.parametrize("state", [EffectState.ASKED, EffectState.UNKNOWN])
-@pytest.mark.parametrize("wrong", [{"kind": "read"}, {"again": None}, {"kind": "", "again": None}])
+@pytest.mark.parametrize("wrong", [{"kind": "read"}, {"attempts": 0}, {"attempts": 2}, {"kind": "", "attempts": 1}])
 def test_who_was_shown_something_harmless_has_decided_nothing(state: EffectState, wrong: dict[str, object]) -> None:
-    standing = replace(STORED, state=state, kind="destroy")
-    told: dict[str, Any] = {"hash": "h", "kind": "destroy", "again": state is EffectState.UNKNOWN}
+    attempts = 0 if state is EffectState.ASKED else 1
+    standing = replace(STORED, state=state, kind="destroy", attempts=attempts)
+    told: dict[str, Any] = {"hash": "h", "kind": "destroy", "attempts": attempts}
     decide(standing, Shown(**told), at=START)
-    lies = {name: not told["again"] if lie is None else lie for name, lie in wrong.items()}
+    lies = told | wrong if wrong != {"attempts": attempts} else told | {"attempts": 7}
     with pytest.raises(Conflict) as caught:
-        decide(standing, Shown(**told | lies), at=START)
+        decide(standing, Shown(**lies), at=START)
     assert caught.value.code == "altered"
 
 

@@ -82,5 +82,6 @@ def asked(outcome: Outcome, *, connection: str, operation: str, arguments: dict[
     """Return the result of a call that a person has to approve, at first or once more, bound to its effect's bytes."""
     question = {"connection": connection, "operation": operation, "arguments": arguments, "hash": outcome.hash}
     question |= {"kind": outcome.kind} if outcome.kind else {}
-    question |= {"reason": OUTCOME_UNKNOWN} if outcome.state is EffectState.UNKNOWN else {}
+    again = outcome.state is EffectState.UNKNOWN
+    question |= {"reason": OUTCOME_UNKNOWN, "attempts": outcome.attempts} if again else {}
     return {"asked": question}

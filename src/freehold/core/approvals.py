@@ -43,6 +43,8 @@ class Approval:
     """Why it is asked, where that is not just the version's wish: `outcome_unknown`, or a sentence."""
     kind: str = ""
     """What the effect does to the world, an `EffectKind`; empty for what the sandbox does."""
+    attempts: int = 0
+    """How often it was begun before this was asked; leave is good for the next attempt and no later one."""
     decided_by: str | None = None
     decided_at: datetime | None = None
 

@@ -96,3 +96,5 @@ class Outcome:
     """False when the outcome was stored before this request came in."""
     kind: str = ""
     """What the effect does to the world, an `EffectKind`; empty for what the sandbox does."""
+    attempts: int = 0
+    """How often it was begun."""

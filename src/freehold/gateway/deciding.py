@@ -29,7 +29,7 @@ def decide(tx: Tx, keep: Keep, request: DecideRequest, *, under_way: bool = Fals
     `under_way` cannot be decided about.
     """
     standing = ledger.must_look(tx, keep, tenant=request.tenant, key=request.key)
-    shown = Shown(hash=request.hash, kind=request.kind, again=request.again)
+    shown = Shown(hash=request.hash, kind=request.kind, attempts=request.attempts)
     steps.decide(standing, shown, at=keep.now(), under_way=under_way)
     decision = Decision.APPROVED if request.approve else Decision.REFUSED
     which = effects.c.tenant == request.tenant, effects.c.key == request.key
@@ -45,7 +45,7 @@ def decide(tx: Tx, keep: Keep, request: DecideRequest, *, under_way: bool = Fals
             run=ledger.run_of(request.key),
             approver=request.by,
             arguments=request.hash,
-            detail={"again": True} if standing.state is not EffectState.ASKED else {},
+            detail={"attempts": standing.attempts} if standing.attempts else {},
         )
         return
     asked = standing.state is EffectState.ASKED

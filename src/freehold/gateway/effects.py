@@ -19,7 +19,7 @@ from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind, UsageState
 from freehold.core.tools import Tool
 from freehold.failpoints import reach
-from freehold.gateway import connections, extending, ledger, switches, tools, versions
+from freehold.gateway import connections, extending, ledger, opening, switches, tools, versions
 from freehold.gateway.connections import MAIL, Drivers
 from freehold.gateway.credentials import opened_for
 from freehold.gateway.flights import Flight, Flights
@@ -27,17 +27,7 @@ from freehold.gateway.grants import judge
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.gateway.money import meter
-from freehold.gateway.opening import (
-    CHANGED,
-    EXPIRED,
-    NOT_GRANTED,
-    NOT_WRITTEN,
-    Opened,
-    Way,
-    opening_of,
-    problem_of,
-    told_of,
-)
+from freehold.gateway.opening import Opened, Way
 from freehold.gateway.ports import ConnectorCall, NotSent, Reached
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
@@ -169,11 +159,11 @@ class Effects:
             case Step.ASK:
                 return self._ask(tx, intent)
             case Step.REFUSE:
-                return self._end(tx, intent, EffectState.REFUSED, NOT_GRANTED, first=True)
+                return self._end(tx, intent, EffectState.REFUSED, opening.NOT_GRANTED, first=True)
             case Step.EXPIRE:
-                return self._end(tx, intent, EffectState.EXPIRED, EXPIRED, first=False)
+                return self._end(tx, intent, EffectState.EXPIRED, opening.EXPIRED, first=False)
             case Step.TELL:
-                return Opened(outcome=told_of(standing, intent))
+                return Opened(outcome=opening.told_of(standing, intent))
 
     def _ask(self, tx: Tx, intent: Intent) -> Opened:
         kind = self._kind(tx, intent)
@@ -210,7 +200,8 @@ class Effects:
             return Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
         way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
         if governed and way is not None and not self._pinned(tx, intent, way.tool):
-            return self._end(tx, intent, EffectState.REFUSED, CHANGED, first=standing is None)
+            state = EffectState.FAILED if standing and standing.attempts else EffectState.REFUSED
+            return self._end(tx, intent, state, opening.CHANGED, first=standing is None)
         approver = standing.decided_by if standing and standing.decision is Decision.APPROVED else ""
         ledger.write(
             tx,
@@ -227,8 +218,8 @@ class Effects:
         if way is None:
             return Opened(outcome=outcome)
         kind = UsageKind.MAIL if intent.connection == MAIL else UsageKind(way.connected.kind)
-        usage = meter.open(tx, self._keep, opening_of(intent, kind, self._keep.now()))
-        return Opened(outcome=outcome, way=way, usage=usage)
+        usage = meter.open(tx, self._keep, opening.opening_of(intent, kind, self._keep.now()))
+        return Opened(outcome=outcome, way=way, usage=usage, attempts=1 + (standing.attempts if standing else 0))
 
     def _pinned(self, tx: Tx, intent: Intent, tool: Tool) -> bool:
         """Return whether the tool is still what the version was granted."""
@@ -261,10 +252,10 @@ class Effects:
     async def _broke(self, intent: Intent, opened: Opened, error: Exception, *, again: bool) -> Outcome:
         if not isinstance(error, FreeholdError):
             log.error("A connector broke.", exc_info=error)
-        told = problem_of(error)
+        told = opening.problem_of(error)
         sure = isinstance(error, Invalid | Denied | NotSent) and not (again and isinstance(error, NotSent))
         state = EffectState.FAILED if sure else EffectState.UNKNOWN
-        outcome = Outcome(state=state, hash=intent.hash, error=told, kind=opened.kind)
+        outcome = opened.came(state, told)
         metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
         outcome = await self._written(intent, opened, outcome, metered)
         if not again or sure:
@@ -281,8 +272,8 @@ class Effects:
         except Exception as error:
             log.exception("What came of %s cannot be written down.", intent.key)
             if opened.way is not None and opened.way.again:
-                raise Unavailable(NOT_WRITTEN["message"], code=NOT_WRITTEN["code"]) from error
-            return Outcome(state=EffectState.UNKNOWN, hash=intent.hash, error=NOT_WRITTEN, kind=opened.kind)
+                raise Unavailable(opening.NOT_WRITTEN["message"], code=opening.NOT_WRITTEN["code"]) from error
+            return opened.came(EffectState.UNKNOWN, opening.NOT_WRITTEN)
         return outcome
 
     def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:

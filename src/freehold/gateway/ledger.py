@@ -36,6 +36,7 @@ _RAISE_EPOCH: Final = update(epochs).where(*_EPOCH)
 _EFFECT: Final = effects.c.tenant == bindparam("of_tenant"), effects.c.key == bindparam("of_key")
 _LOOK: Final = select(effects).where(*_EFFECT)
 _MOVE: Final = update(effects).where(*_EFFECT)
+_BEGIN: Final = _MOVE.values(attempts=effects.c.attempts + 1)
 _ADD: Final = insert(effects)
 
 
@@ -109,6 +110,7 @@ def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
         state=row.state,
         connection=row.connection,
         kind=row.kind,
+        attempts=row.attempts,
         again=row.again,
         decision=row.decision,
         decided_by=row.decided_by or "",
@@ -151,10 +153,12 @@ def write(
     values |= {"kind": kind} if first or kind else {}
     if outcome is not None:
         values |= {"outcome": _sealed(tx, keep, intent.tenant, intent.key, outcome), "closed_at": keep.now()}
+    begins = state is EffectState.OPEN
     if first:
-        tx.execute(_ADD, _fields(tx, keep, intent) | values | {"expires_at": expires_at})
+        made = {"attempts": int(begins), "expires_at": expires_at}
+        tx.execute(_ADD, _fields(tx, keep, intent) | values | made)
     else:
-        tx.execute(_MOVE, _is(intent.tenant, intent.key) | values)
+        tx.execute(_BEGIN if begins else _MOVE, _is(intent.tenant, intent.key) | values)
     detail = {
         "connection": intent.connection,
         "operation": intent.operation,

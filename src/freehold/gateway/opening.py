@@ -55,11 +55,13 @@ class Opened:
     outcome: Outcome
     way: Way | None = None
     usage: str = ""
+    attempts: int = 0
+    """How often it was begun, this time included."""
 
-    @property
-    def kind(self) -> str:
-        """What is carried out does to the world."""
-        return self.way.tool.kind if self.way else ""
+    def came(self, state: EffectState, error: dict[str, str]) -> Outcome:
+        """Return the outcome of what did not come to its end."""
+        kind = self.way.tool.kind if self.way else ""
+        return Outcome(state=state, hash=self.outcome.hash, error=error, kind=kind, attempts=self.attempts)
 
 
 def opening_of(intent: Intent, kind: UsageKind, at: datetime) -> meter.Opening:
@@ -75,8 +77,8 @@ def told_of(standing: Standing | None, intent: Intent) -> Outcome:
     if state is EffectState.OPEN and intent.connection != SANDBOX:
         state = EffectState.UNKNOWN  # nobody is at it any more, and what came of it could not be written down
     result, error = outcome.get("result"), outcome.get("error")
-    kind = standing.kind if standing else ""
-    return Outcome(state=state, hash=intent.hash, result=result, error=error, fresh=False, kind=kind)
+    kind, attempts = (standing.kind, standing.attempts) if standing else ("", 0)
+    return Outcome(state=state, hash=intent.hash, result=result, error=error, fresh=False, kind=kind, attempts=attempts)
 
 
 def problem_of(error: Exception) -> dict[str, str]:

@@ -153,7 +153,7 @@ class DecideRequest(msgspec.Struct, kw_only=True):
     approve: bool
     by: str
     kind: str | None = None
-    again: bool | None = None
+    attempts: int | None = None
 
 
 class UsageRequest(TenantRequest, kw_only=True):

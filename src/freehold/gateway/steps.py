@@ -30,6 +30,7 @@ class Standing:
     state: EffectState
     connection: str
     kind: str = ""
+    attempts: int = 0
     again: bool = False
     decision: Decision | None = None
     decided_by: str = ""
@@ -43,8 +44,8 @@ class Shown:
 
     hash: str
     kind: str | None = None
-    again: bool | None = None
-    """Whether it may have happened already."""
+    attempts: int | None = None
+    """How often it was begun; what was shown before the newest attempt is no leave for another."""
 
 
 def next_step(standing: Standing | None, *, verdict: Verdict, hash: str, at: datetime) -> Step:  # noqa: A002 - the noun's own word
@@ -88,11 +89,11 @@ def decide(standing: Standing, shown: Shown, *, at: datetime, under_way: bool = 
         raise Conflict(
             "This was decided or has expired already.", code="already_decided", remedy="There is nothing left to do."
         )
-    if shown.kind not in {None, standing.kind} or shown.again not in {None, broken_off}:
+    if shown.kind not in {None, standing.kind} or shown.attempts not in {None, standing.attempts}:
         raise Conflict(
-            "What was shown about this is not so: somebody changed the row.",
+            "What was shown about this is not how it stands.",
             code="altered",
-            remedy="Decide nothing; cancel the run and tell the operator, since only a worker can have written this.",
+            remedy="Look again; if it is shown so still, cancel the run and tell the operator: a worker wrote what is not so.",
         )
 
 

@@ -197,6 +197,7 @@ effects = _table(
     Column("operation", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("kind", Text, nullable=False),  # what it does to the world; empty for what the sandbox or a model does
+    Column("attempts", Integer, nullable=False),  # how often it was begun
     Column("arguments", LargeBinary),  # sealed; none for a model call, whose asker keeps the context
     Column("state", Coded(EffectState), nullable=False),
     Column("again", Boolean, nullable=False),  # whether an unknown outcome may be tried again without asking

@@ -79,4 +79,5 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "fresh": outcome.fresh,
         "kind": outcome.kind,
+        "attempts": outcome.attempts,
     }

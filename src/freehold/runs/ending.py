@@ -107,6 +107,7 @@ def _ask(scope: Scope, closing: Closing, run: Run, question: Question) -> None:
         hash=question.hash,
         reason=question.reason,
         kind=question.kind,
+        attempts=question.attempts,
         created_at=now,
         expires_at=now + timedelta(hours=closing.approval_hours),
     )

@@ -37,6 +37,8 @@ class Question:
     reason: str = ""
     kind: str = ""
     """What the effect does to the world, as far as the gateway knows."""
+    attempts: int = 0
+    """How often it was begun before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ approval_table = table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("kind", Text, nullable=False),  # what the effect does; empty for what the sandbox does
+    Column("attempts", Integer, nullable=False),  # how often it was begun before this was asked
     Column("state", Coded(ApprovalState), nullable=False),
     Column("reason", Text, nullable=False),
     Column("decided_by", Text),

@@ -118,7 +118,8 @@ class MemoryGateway:
         if not self.breaking_off:
             return Outcome(state=EffectState.DONE, hash=hash_, result=result, kind=self.kind)
         self.breaking_off -= 1
-        return Outcome(state=EffectState.UNKNOWN, hash=hash_, kind=self.kind)
+        attempts = self.performed.count(effect.key)
+        return Outcome(state=EffectState.UNKNOWN, hash=hash_, kind=self.kind, attempts=attempts)
 
     async def _reach(self) -> None:
         if self.held is not None:

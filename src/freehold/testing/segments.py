@@ -133,6 +133,7 @@ class Stage:
             hash=question.hash,
             reason=question.reason,
             kind=question.kind,
+            attempts=question.attempts,
             created_at=START,
             expires_at=START,
             state=state,

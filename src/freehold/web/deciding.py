@@ -27,7 +27,8 @@ def is_whole(approval: Approval) -> bool:
 
     Workers write these rows. One that was taken over could show something harmless above the hash of what it wants.
     """
-    return digest(bound(approval)) == approval.hash and approval.key.startswith(f"{approval.run}/")
+    shown = approval.again is (approval.attempts > 0)
+    return shown and digest(bound(approval)) == approval.hash and approval.key.startswith(f"{approval.run}/")
 
 
 async def decide_about(
@@ -56,7 +57,7 @@ async def decide_about(
             approve=approve,
             by=caller.actor,
             kind=found.kind,
-            again=found.again,
+            attempts=found.attempts,
         )
     except Conflict as error:
         if error.code != "already_decided":

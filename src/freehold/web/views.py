@@ -161,6 +161,8 @@ class ApprovalView(BaseModel):
     """`outcome_unknown`: it may have happened already, and is done once more if that is approved; else a sentence."""
     kind: str
     """What it does to the world: read, own_write, message, spend, credential, permission, destroy, or empty."""
+    attempts: int
+    """How often it was begun before this was asked."""
 
     @classmethod
     def of(cls, approval: Approval) -> "ApprovalView":

@@ -22,6 +22,7 @@ _STATES: Final = "state in ('open', 'closed', 'unsettled')"
 def upgrade() -> None:
     """Make the tables, add the columns, and let usage be of the new kinds."""
     op.add_column("effects", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
+    op.add_column("effects", sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
     for name in ("pins", "egress"):
         empty = "{}" if name == "pins" else "[]"
         op.add_column("versions", sa.Column(name, sa.Text(), nullable=False, server_default=empty))
@@ -88,7 +89,8 @@ def downgrade() -> None:
     _kinds(_BEFORE)
     for name in ("egress", "pins"):
         op.drop_column("versions", name)
-    op.drop_column("effects", "kind")
+    for name in ("attempts", "kind"):
+        op.drop_column("effects", name)
 
 
 def _kinds(known: str) -> None:

@@ -1,7 +1,7 @@
 """
-What an effect does to the world, told with each approval.
+What an effect does to the world and how often it was begun, told with each approval.
 
-Undo: drop the column. Cost: nothing, on SQLite and Postgres a column with a constant default is a note in the schema.
+Undo: drop the columns. Cost: nothing, on SQLite and Postgres a column with a constant default is a note in the schema.
 """
 
 import sqlalchemy as sa
@@ -12,10 +12,12 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add the column; of what was asked before, nobody knows."""
+    """Add the columns; of what was asked before, nothing was begun, and nobody knows what it does."""
     op.add_column("approvals", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
+    op.add_column("approvals", sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
-    """Drop it again."""
+    """Drop them again."""
+    op.drop_column("approvals", "attempts")
     op.drop_column("approvals", "kind")
