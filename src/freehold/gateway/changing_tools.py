@@ -29,6 +29,8 @@ LONGEST: Final = 16 * 1024
 """Letters of a description."""
 BIGGEST: Final = 16 * 1024
 """Bytes of a schema."""
+DEEPEST: Final = 32
+"""How deep a schema is nested."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHOWN: Final = 50
 """Names that the record has of each kind of change."""
@@ -47,10 +49,10 @@ class Change:
 
 def told_anew(tx: Tx, keep: Keep, drivers: Drivers, connected: Connected, told: Sequence[Tool], *, by: str) -> Change:
     """Let a connection be able to do what is `told` of it, besides what its kind always can."""
-    fit, left_out = _fit(told, {tool.name for tool in always(drivers, connected)})
+    had, left_out = fit(told, {tool.name for tool in always(drivers, connected)})
     before = {row.name: row for row in rows_of(tx, connected)}
     kinds = {name: (row.kind, row.kind_by) for name, row in before.items() if row.kind_by}
-    rows = [_row(connected, tool, kinds.get(tool.name), keep) for tool in fit]
+    rows = [_row(connected, tool, kinds.get(tool.name), keep) for tool in had]
     hashes = {row["name"]: row["hash"] for row in rows}
     change = Change(
         added=sorted(hashes.keys() - before.keys()),
@@ -100,17 +102,17 @@ def kind_of(word: str) -> EffectKind:
     return EffectKind(word)
 
 
-def _fit(told: Sequence[Tool], usual: set[str]) -> tuple[list[Tool], dict[str, str]]:
-    """Return the tools that can be had, and of the others why they cannot."""
-    fit: dict[str, Tool] = {}
+def fit(told: Sequence[Tool], usual: set[str]) -> tuple[list[Tool], dict[str, str]]:
+    """Return the tools that can be had beside the `usual` ones, and of the others why they cannot."""
+    had: dict[str, Tool] = {}
     left_out: dict[str, str] = {}
     for tool in told:
-        why = _unfit(tool, usual, fit) or ("there are too many" if len(fit) >= MOST else "")
+        why = _unfit(tool, usual, had) or ("there are too many" if len(had) >= MOST else "")
         if not why:
-            fit[tool.name] = tool
+            had[tool.name] = tool
         elif len(left_out) < MOST:
             left_out[_readable(tool.name)] = why
-    return list(fit.values()), left_out
+    return list(had.values()), left_out
 
 
 def _unfit(tool: Tool, usual: set[str], taken: Mapping[str, Tool]) -> str:  # noqa: PLR0911 - one per reason
@@ -120,12 +122,19 @@ def _unfit(tool: Tool, usual: set[str], taken: Mapping[str, Tool]) -> str:  # no
         return "there is another one of this name"
     if len(tool.description) > LONGEST:
         return "its description is too long"
+    if _deeper(tool.parameters, DEEPEST) or _deeper(tool.how, DEEPEST):
+        return "its schema is nested too deeply"
     try:
         size = len(json.dumps(dict(tool.parameters), ensure_ascii=False).encode())
         hash_of(tool)
     except (Invalid, ValueError, TypeError, RecursionError):
         return "what it says of itself cannot be written down"
     return "its schema is too big" if size > BIGGEST else ""
+
+
+def _deeper(value: object, left: int) -> bool:
+    within = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return not left or any(_deeper(one, left - 1) for one in within)
 
 
 def _readable(name: str) -> str:
