@@ -14,6 +14,7 @@ from freehold.core.tenants import Tenant
 from freehold.gateway.tables import audit as gateway_audit
 from freehold.gateway.tables import metadata as gateway_metadata
 from freehold.store.schema import metadata
+from freehold.testing.clock import FakeClock
 from tests.crowd import member, person, signed_in
 from tests.gateways import Kit
 from tests.webs import OPERATOR, Web, bearer
@@ -32,6 +33,8 @@ class Walk:
     web: Web
     kit: Kit
     asking: httpx.AsyncClient
+    clock: FakeClock
+    """The gateway's."""
     walked: set[tuple[str, str]] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     """What no row may hold: addresses, names, secrets."""

@@ -20,25 +20,32 @@ from freehold.core.effects import EffectState
 from freehold.core.people import Role
 from freehold.core.runs import RunEvent, WaitsFor
 from freehold.tenants.keys import hashed
+from freehold.testing.clock import FakeClock
+from freehold.testing.counterpart import counterpart
 from freehold.web.building import build
 from freehold.web.cookies import BROWSER
 from tests.authenticators import Device
+from tests.consents import CLIENT_SECRET, Consents, config
 from tests.gateways import SECRET, effect, running, work
 from tests.walking import API, HOME, Walk
-from tests.webs import Web, made
+from tests.webs import OPERATOR, Web, bearer, made
 
 HERE = "/tenants/{tenant}"
 LINK = "fh_claim_a-link-that-was-printed"
 BROWSER_OF_HERS = {"Origin": HOME, "Cookie": f"{BROWSER}={'n' * 43}"}
 NO_ACT = {
     ("post", "/audit/anchor"): "an anchor is evidence itself: numbered, signed and never changed",
+    ("post", "/connections/{name}/sign-in"): "a link, which does nothing until somebody follows it",
+    ("post", "/tenants/{tenant}/connections/{name}/sign-in"): "a link, which does nothing until somebody follows it",
+    ("post", "/connections/{name}/sign-in/device/{sign_in}"): "a question; what it finds connected is recorded as that",
+    ("post", "/tenants/{tenant}/connections/{name}/sign-in/device/{sign_in}"): "the same question, within a tenant",
     ("post", "/login/code"): "it asks for a mail, the same for everybody: the answer is recorded when it is used",
     ("post", "/login/passkey/challenge"): "a riddle, which does nothing until it is answered",
     ("post", "/passkeys/challenge"): "a riddle, which does nothing until it is answered",
 }
 """Routes that change nothing anybody could ask about, each with its reason."""
 NO_HASHES = (
-    "access.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
+    "access.", "account.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
     "person.sign_in", "tools.ask", "vault.",
 )  # fmt: skip
 """Acts that leave no thing other than it was, have hashes of their own, or name many things with rows of their own."""
@@ -46,13 +53,14 @@ NO_HASHES = (
 
 @pytest.fixture
 async def walk(tmp_path: Path) -> AsyncIterator[Walk]:
-    async with running(tmp_path / "gateway-data", audit_anchor="") as kit:
+    clock = FakeClock()
+    async with running(tmp_path / "gateway-data", clock, audit_anchor="") as kit:
         web = made(
             tmp_path / "data", gateway=kit.web, claim_hash=hashed(LINK), public_url=HOME, tenant_retention_days=0
         )
         app = httpx.ASGITransport(build(web.state), raise_app_exceptions=False, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=app, base_url=HOME) as asking:
-            yield Walk(web, kit, asking)
+            yield Walk(web, kit, asking, clock)
 
 
 async def begin(walk: Walk) -> None:
@@ -178,6 +186,24 @@ async def tools(walk: Walk) -> None:
         )
 
 
+async def accounts(walk: Walk) -> None:
+    """Whose accounts connections use."""
+    consents = Consents(device="")
+    walk.hidden |= {CLIENT_SECRET, "ABCD-EFGH"}
+    async with counterpart(consents) as there:
+        post = {"kind": "http", "name": "post", "config": config(there.url)}
+        for place in (HERE, ""):
+            await walk.act(f"POST {place}/secrets", {"name": "crm-client", "value": CLIENT_SECRET})
+            await walk.act(f"POST {place}/connections", post)
+            begun = await walk.act(f"POST {place}/connections/{{name}}/sign-in/device", name="post")
+            walk.clock.wind(begun["interval"])
+            stands = f"{place.format(tenant='acme')}/connections/post/sign-in/device/{begun['id']}"
+            told = await walk.asking.post(API + stands, headers=bearer(OPERATOR))
+            assert told.json()["state"] == "connected", told.text
+            await walk.act(f"DELETE {place}/connections/{{name}}/sign-in", name="post")
+        walk.hidden |= {token for n in range(1, consents.issued + 1) for token in (f"access-{n}-", f"refresh-{n}-")}
+
+
 async def money_and_models(walk: Walk) -> None:
     """What may be spent, and by which models."""
     near = {"kind": "openai", "name": "near", "config": {"base_url": "http://127.0.0.1:9/v1"}}
@@ -248,6 +274,7 @@ async def test_every_act_leaves_its_row_or_does_not_happen(walk: Walk) -> None:
     await members_and_keys(walk)
     await agents_and_runs(walk)
     await tools(walk)
+    await accounts(walk)
     await money_and_models(walk)
     await the_end(walk)
     missing = {route for route in mutating(walk.web) if route not in walk.walked} - NO_ACT.keys()
