@@ -69,6 +69,17 @@ def test_a_password_is_found_without_its_user() -> None:
     assert Blot(*basic).whole("wrong password correct-horse") == "wrong password [secret]"
 
 
+@pytest.mark.parametrize("secret", ["sk_live_0123456789:", "sk_live_0123456789:api_token"])
+def test_a_key_that_stands_for_the_user_is_found_without_its_password(secret: str) -> None:
+    basic = blotted({"inject": "basic"}, Credential(secret))
+    assert Blot(*basic).whole("no such key: sk_live_0123456789") == "no such key: [secret]"
+
+
+def test_who_has_a_password_of_some_length_is_no_secret() -> None:
+    basic = blotted({"inject": "basic"}, Credential("ada@example.org:token-0123456789"))
+    assert Blot(*basic).whole("owner: ada@example.org") == "owner: ada@example.org"
+
+
 PACKS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,

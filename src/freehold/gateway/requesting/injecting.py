@@ -13,6 +13,7 @@ from typing import Any, Final, final
 from urllib.parse import quote
 
 from freehold.core.errors import Invalid
+from freehold.gateway.oauth import injection
 from freehold.gateway.ports import Credential
 from freehold.gateway.requesting.callers import is_between, same_header, same_parameter
 
@@ -47,7 +48,7 @@ class Place:
 
 def place_of(config: Mapping[str, Any]) -> Place:
     """Return where the credential of `config` goes; raise `Invalid` (`bad_config`) where that makes no sense."""
-    stated = USUAL if config.get("oauth") else config.get("inject") or USUAL
+    stated = injection(config) or config.get("inject") or USUAL
     if not isinstance(stated, str):
         raise bad_place(stated)
     return _place(stated)
@@ -78,8 +79,13 @@ def blotted(config: Mapping[str, Any], credential: Credential) -> tuple[Credenti
     if not credential:
         return ()
     place, value = place_of(config), credential.reveal()
-    parts = {"basic": value.partition(":")[2], "path": quote(value, safe=":")}
-    return (credential, Credential(parts[place.kind])) if place.kind in parts else (credential,)
+    user, _, password = value.partition(":")
+    if place.kind == "basic":
+        # Some APIs take the key for the user and nothing, or any word, for the password.
+        parts = [password, user] if len(user) > len(password) else [password]
+    else:
+        parts = [quote(value, safe=":")] if place.kind == "path" else []
+    return credential, *(Credential(part) for part in parts)
 
 
 def bad_place(stated: object) -> Invalid:
