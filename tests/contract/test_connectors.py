@@ -14,6 +14,7 @@ from freehold.drivers.connector.search import WebSearch
 from freehold.drivers.connector.smtp import Smtp
 from freehold.drivers.connector.web import Web
 from freehold.drivers.connector.webhook import Webhook
+from freehold.gateway.children import InChild
 from freehold.gateway.ports import ConnectorDriver, Credential
 from freehold.testing.clock import FakeClock
 from freehold.testing.contract.connector import ConnectorContract
@@ -66,6 +67,15 @@ class TestSmtp(ConnectorContract):
     @override
     def test_a_refusal_never_repeats_the_secret(self) -> None:
         pytest.skip("nobody names a secret for it")
+
+
+class TestSmtpInChild(TestSmtp):
+    """As the gateway has it where there is a server."""
+
+    @override
+    def driver(self) -> ConnectorDriver:
+        made = {"url": "smtp://127.0.0.1:1", "sender": "bot@example.org"}
+        return InChild(super().driver(), made)
 
 
 class TestHttp(ConnectorContract):
