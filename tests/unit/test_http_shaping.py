@@ -120,7 +120,7 @@ def test_the_secret_can_be_a_part_of_the_path() -> None:
 
 
 def test_an_account_that_somebody_signed_in_to_is_a_bearer() -> None:
-    assert shaped(oauth={"preset": "github"})[1] == {"authorization": f"Bearer {SECRET}"}
+    assert shaped(oauth={"preset": "github", "client_id": "c"})[1] == {"authorization": f"Bearer {SECRET}"}
 
 
 def test_without_a_secret_nothing_of_the_callers_takes_its_place() -> None:
