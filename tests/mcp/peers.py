@@ -50,8 +50,7 @@ async def serving(
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
-            yield Peer(int(await process.stdout.readline()))
+        yield Peer(int(await asyncio.wait_for(process.stdout.readline(), 60)))
     finally:
         process.kill()
         await process.wait()
