@@ -10,7 +10,7 @@ from typing import Any, Final
 
 AUTHS: Final = frozenset({"basic", "post", "none"})
 BODIES: Final = frozenset({"form", "json"})
-REVOKES: Final = frozenset({"standard", "bearer", "github"})
+REVOKES: Final = frozenset({"standard", "bearer", "github", "delete"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class Provider:
     """As people know it; empty where a connection spells its provider out."""
     authorize: str = ""
     token: str = ""
+    request: str = ""
+    """Where a token is had to send somebody off with; only OAuth 1 has that, and where it is empty this is OAuth 2."""
     revoke: str = ""
     """Empty where tokens cannot be taken back."""
     device: str = ""
@@ -43,7 +45,9 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     """What every request to it says besides."""
     revoking: str = "standard"
-    """standard (RFC 7009), bearer (the token shows itself), github (by the application)."""
+    """standard (RFC 7009), bearer (the token shows itself), github (by the application), delete (what has its name)."""
+    inject: str = ""
+    """Where the token goes in a call, `{client_id}` with it; empty: it is a bearer's."""
     nested: str = ""
     """The member of the answer that holds the token where the answer itself does not."""
     account: tuple[str, ...] = ()

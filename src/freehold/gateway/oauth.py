@@ -7,6 +7,7 @@ A provider that does not ship is spelt out: `authorize`, `token`, and what else 
 here and lies in the vault.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, final
@@ -24,8 +25,9 @@ KINDS: Final = frozenset({"http", "mcp", "search"})
 """Kinds of connections that can be signed in."""
 _ADDRESS: Final = "base_url"
 """Where the config of a connection says where it leads."""
-_PLACES: Final = ("authorize", "token", "revoke", "device", "about")
+_PLACES: Final = ("request", "authorize", "token", "revoke", "device", "about")
 """Where requests go that show a token, a code or the client's secret."""
+_KEY: Final = re.compile(r"[A-Za-z0-9._-]+")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OURS: Final = frozenset(
     {
@@ -53,6 +55,7 @@ class _Stated(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     preset: str = ""
     authorize: str = ""
     token: str = ""
+    request: str = ""
     revoke: str = ""
     device: str = ""
     issuer: str = ""
@@ -76,6 +79,11 @@ class Terms:
     def host(self) -> str:
         """The host that people are sent to."""
         return urlsplit(self.provider.authorize).hostname or ""
+
+    @property
+    def signed(self) -> bool:
+        """Whether the provider speaks OAuth 1, in which every question is signed."""
+        return bool(self.provider.request)
 
     @property
     def mark(self) -> str:
@@ -106,6 +114,14 @@ def required(config: Mapping[str, Any], connection: str) -> Terms:
             remedy="Make the connection with --oauth PRESET and --client-id, or set its secret.",
         )
     return terms
+
+
+def injection(config: Mapping[str, Any]) -> str:
+    """Return where the token of a connection that is signed in goes, as `inject` says it; empty where it is not."""
+    terms = terms_of(config)
+    if terms is None:
+        return ""
+    return (terms.provider.inject or "header:Authorization").replace("{client_id}", terms.client_id)
 
 
 def mark_of(config: Mapping[str, Any]) -> str:
@@ -156,19 +172,16 @@ def _provider(stated: _Stated) -> Provider:
     if not stated.client_secret and not stated.auth:
         said["auth"] = "none"
     if stated.token or stated.authorize:  # another house with the same furniture: what is known of hosts is not its
-        said |= {name: getattr(stated, name) for name in ("issuer", "revoke", "device", "about")}
+        said |= {name: getattr(stated, name) for name in ("issuer", "request", "revoke", "device", "about")}
         said |= {"hosts": (), "name": ""}
     return replace(base, **said)
 
 
 def _faults(terms: Terms, config: Mapping[str, Any]) -> Iterator[str]:
     provider = terms.provider
-    if not terms.client_id.strip():
-        yield "`oauth` needs a client_id: the one that the provider gave your application."
+    yield from _of_client(terms)
     if not provider.authorize or not provider.token:
         yield "`oauth` needs a preset, or the addresses of both authorize and token."
-    if provider.auth not in AUTHS or (provider.auth != "none") != (terms.secret is not None):
-        yield "`oauth` needs a client_secret exactly where `auth` is basic or post, and not where it is none."
     if "" in provider.scopes or any(provider.separator in scope or " " in scope for scope in provider.scopes):
         yield "Each of the scopes is one word."
     if taken := sorted(_OURS & provider.params.keys()):
@@ -177,6 +190,16 @@ def _faults(terms: Terms, config: Mapping[str, Any]) -> Iterator[str]:
         if (address := getattr(provider, name)) and not _safe(address):
             yield f"The address of {name} must be https:// without user, password and fragment."
     yield from _astray(provider, config)
+
+
+def _of_client(terms: Terms) -> Iterator[str]:
+    auth = terms.provider.auth
+    if not terms.client_id.strip():
+        yield "`oauth` needs a client_id: the one that the provider gave your application."
+    if auth not in AUTHS or (auth != "none") != (terms.secret is not None):
+        yield "`oauth` needs a client_secret exactly where `auth` is basic or post, and not where it is none."
+    if terms.signed and (terms.secret is None or not _KEY.fullmatch(terms.client_id)):
+        yield "This provider gave your application a key, which is the client_id, and a secret: state both."
 
 
 def _astray(provider: Provider, config: Mapping[str, Any]) -> Iterator[str]:

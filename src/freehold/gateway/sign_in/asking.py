@@ -8,6 +8,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Denied, Unavailable
 from freehold.failpoints import reach
 from freehold.gateway.asked import Behalf
+from freehold.gateway.oauth import Terms
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.ports import Credential
@@ -31,11 +32,12 @@ class Asking:
         status, content_type, body = await self._sent(sent, owner)
         return shaping.told(status, content_type, body)
 
-    async def about(self, url: str, token: Credential, *, owner: str) -> dict[str, Any]:
-        """Return what `url` tells of the account that `token` opens; nothing where it does not tell."""
-        headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
+    async def about(self, terms: Terms, token: Credential, *, owner: str) -> dict[str, Any]:
+        """Return what the provider tells of the account that `token` opens; nothing where it does not tell."""
+        if not terms.provider.about:
+            return {}
         try:
-            return await self.ask(Sent(method="GET", url=url, headers=headers), owner=owner)
+            return await self.ask(shaping.about(terms, token), owner=owner)
         except (Denied, Unavailable):
             return {}
 

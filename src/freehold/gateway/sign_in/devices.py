@@ -90,7 +90,8 @@ class Devices:
             return None
         secret = secrets.opened(tx, self._keep, tenant=row.tenant, name=terms.secret)
         place = {"sign_in": row.id, "owner": row.tenant, "connection": row.connection, "by": row.started_by}
-        return Back(terms=terms, secret=secret, form=shaping.poll_form(told["device_code"]), again=True, **place)
+        sent = shaping.request(terms, terms.provider.token, shaping.poll_form(told["device_code"]), secret)
+        return Back(terms=terms, secret=secret, sent=sent, again=True, **place)
 
     async def _account(self, row: Any) -> str:
         found = await self._keep.read(lambda tx: tokens.find(tx, owner=row.tenant, connection=row.connection))

@@ -12,6 +12,7 @@ from freehold.gateway import connections, secrets, tokens
 from freehold.gateway.connections import Drivers
 from freehold.gateway.keeping import Keep
 from freehold.gateway.oauth import Terms, required
+from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.ports import Credential
 from freehold.gateway.sign_in import begun, knowing, shaping
 from freehold.gateway.sign_in.asking import Asking
@@ -36,7 +37,7 @@ class Back:
     connection: str
     terms: Terms
     secret: Credential
-    form: Mapping[str, str]
+    sent: Sent
     by: str
     nonce: str = ""
     issuer: str = ""
@@ -70,13 +71,10 @@ class Exchange:
 
     async def _account(self, came: Back) -> Account:
         terms, owner = came.terms, came.owner
-        sent = shaping.request(terms, terms.provider.token, came.form, came.secret)
-        said = await self._asking.ask(sent, owner=owner)
+        said = await self.ask(came.sent, owner)
         granted = shaping.granted(terms, said)
         claims = knowing.claims(terms, said, nonce=came.nonce, issuer=came.issuer, at=self._keep.now())
-        about: Mapping[str, Any] = {}
-        if terms.provider.about:
-            about = await self._asking.about(terms.provider.about, granted.access, owner=owner)
+        about = await self._asking.about(terms, granted.access, owner=owner)
         named = knowing.account_in(terms, claims, about, said)
         for credential in (granted.access, granted.refresh, came.secret):
             named = credential.scrub(named)
@@ -99,6 +97,10 @@ class Exchange:
             )
 
         return await self._keep.write(work)
+
+    async def ask(self, sent: Sent, owner: str) -> dict[str, Any]:
+        """Return what a provider answers."""
+        return await self._asking.ask(sent, owner=owner)
 
     def asks(self, tx: Tx, owner: str, connection: str, by: str, what: str) -> tuple[Terms, Credential]:
         """Write down that the provider is asked, and return how and as whom."""

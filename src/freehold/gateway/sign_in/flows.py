@@ -18,7 +18,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Denied, FreeholdError
 from freehold.gateway.keeping import Keep
 from freehold.gateway.oauth import Terms
-from freehold.gateway.sign_in import begun, shaping
+from freehold.gateway.sign_in import begun, shaping, signed
 from freehold.gateway.sign_in.exchanging import Back, Exchange
 from freehold.gateway.sign_in.shaping import Departure
 
@@ -55,17 +55,27 @@ class Flows:
             redirect_uri=redirect_uri,
         )
 
-        def work(tx: Tx) -> Terms:
-            terms = self._exchange.terms(tx, owner, connection)
-            told = {name: getattr(departure, name) for name in Departure.__slots__} | {"mark": terms.mark}
-            named = {"owner": owner, "sign_in": sign_in, "connection": connection, "by": by}
-            begun.begin(tx, self._keep, told=told, until=until, **named)
-            self._exchange.note(tx, owner, connection, by, "account.start", {"provider": terms.host})
-            return terms
+        terms, token = await self._token(owner, connection, by, departure)
 
-        terms = await self._keep.write(work)
-        told = {"id": sign_in, "url": shaping.address(terms, departure), "expires_at": until}
+        def work(tx: Tx) -> None:
+            sealed = {name: getattr(departure, name) for name in Departure.__slots__} | {"mark": terms.mark} | token
+            named = {"owner": owner, "sign_in": sign_in, "connection": connection, "by": by}
+            begun.begin(tx, self._keep, told=sealed, until=until, **named)
+            self._exchange.note(tx, owner, connection, by, "account.start", {"provider": terms.host})
+
+        await self._keep.write(work)
+        url = signed.address(terms, token["token"]) if token else shaping.address(terms, departure)
+        told = {"id": sign_in, "url": url, "expires_at": until}
         return told | {"scopes": list(terms.provider.scopes), "provider": terms.host, "name": terms.provider.name}
+
+    async def _token(self, owner: str, connection: str, by: str, departure: Departure) -> tuple[Terms, dict[str, str]]:
+        """Return how a connection is signed in, and the token to be sent off with where its provider wants one."""
+        terms = await self._keep.read(lambda tx: self._exchange.terms(tx, owner, connection))
+        if not terms.signed:
+            return terms, {}
+        terms, secret = await self._keep.write(lambda tx: self._exchange.asks(tx, owner, connection, by, "request"))
+        sent = signed.requested(terms, departure, secret, at=self._keep.now())
+        return terms, signed.token_in(await self._exchange.ask(sent, owner))
 
     async def finish(self, arrival: Arrival) -> dict[str, Any]:
         """Turn what came back into an account, and return whose it is."""
@@ -97,14 +107,18 @@ class Flows:
     def _spend(self, tx: Tx, row: Any, told: Mapping[str, Any], arrival: Arrival) -> Back:
         begun.end(tx, row.id, begun.SPENT)
         terms, secret = self._exchange.asks(tx, row.tenant, row.connection, arrival.by, "code")
-        departure = Departure(**{name: told[name] for name in Departure.__slots__})
+        departure, code = Departure(**{name: told[name] for name in Departure.__slots__}), arrival.code or ""
+        if terms.signed:
+            sent = signed.exchanged(terms, told, code, secret, at=self._keep.now())
+        else:
+            sent = shaping.request(terms, terms.provider.token, shaping.code_form(terms, departure, code), secret)
         return Back(
             sign_in=row.id,
             owner=row.tenant,
             connection=row.connection,
             terms=terms,
             secret=secret,
-            form=shaping.code_form(terms, departure, arrival.code or ""),
+            sent=sent,
             by=arrival.by,
             nonce=departure.nonce,
             issuer=arrival.issuer or "",

@@ -124,13 +124,27 @@ def revocation(terms: Terms, token: Credential, secret: Credential, *, hint: str
     url = provider.revoke.replace("{client_id}", quote(terms.client_id, safe=""))
     match provider.revoking:
         case "bearer":
-            return Sent(method="POST", url=url, headers={"Authorization": f"Bearer {token.reveal()}"})
+            return Sent(method="POST", url=url, headers=shown(terms, token))
+        case "delete":
+            url = provider.revoke.replace("{token}", quote(token.reveal(), safe=""))
+            return Sent(method="DELETE", url=url, headers=shown(terms, token))
         case "github":
             headers = {"Authorization": basic(terms.client_id, secret.reveal()), "Content-Type": "application/json"}
             body = json.dumps({"access_token": token.reveal()}).encode()
             return Sent(method="DELETE", url=url, headers=headers, body=body)
         case _:
             return request(terms, url, {"token": token.reveal(), "token_type_hint": hint}, secret)
+
+
+def shown(terms: Terms, token: Credential) -> dict[str, str]:
+    """Return the headers that show a token to the provider that gave it."""
+    template = terms.provider.inject.partition("=")[2] or "Bearer {secret}"
+    return {"Authorization": template.replace("{client_id}", terms.client_id).replace("{secret}", token.reveal())}
+
+
+def about(terms: Terms, token: Credential) -> Sent:
+    """Return what asks whose account a token opens."""
+    return Sent(method="GET", url=terms.provider.about, headers=shown(terms, token) | {"Accept": "application/json"})
 
 
 def basic(user: str, password: str) -> str:
@@ -166,10 +180,11 @@ def taken_back(status: int, content_type: str, body: bytes) -> bool:
 
 def granted(terms: Terms, said: Mapping[str, Any]) -> Granted:
     """Return the tokens of an answer; raise `ProviderRefused` where there are none that can be used."""
-    within = said if "access_token" in said else said.get(terms.provider.nested)
+    within = said if terms.signed or "access_token" in said else said.get(terms.provider.nested)
     if not isinstance(within, dict):
         raise ProviderRefused("no_access_token")
-    access, refresh, kind = (within.get(name) for name in ("access_token", "refresh_token", "token_type"))
+    names = ("oauth_token" if terms.signed else "access_token", "refresh_token", "token_type")
+    access, refresh, kind = (within.get(name) for name in names)
     if not _token(access) or str(kind or "bearer").lower() in _ODD_KINDS:
         raise ProviderRefused("no_access_token")
     return Granted(
@@ -218,7 +233,8 @@ def _scope(terms: Terms) -> dict[str, str]:
 
 
 def _object(content_type: str, body: bytes) -> dict[str, Any]:
-    if "x-www-form-urlencoded" in content_type:
+    plain = content_type.startswith("text/plain") and not body.lstrip().startswith((b"{", b"["))
+    if "x-www-form-urlencoded" in content_type or plain:
         return dict(parse_qsl(body.decode("utf-8", "replace")))
     try:
         said = json.loads(body or b"{}")

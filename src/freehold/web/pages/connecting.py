@@ -64,6 +64,7 @@ async def come_back(
     code: Word = None,
     error: Word = None,
     iss: Word = None,
+    verifier: Annotated[str | None, Query(alias="oauth_verifier", max_length=_WORD)] = None,
     shown: Annotated[str, Query(alias="state", max_length=_WORD)] = "",
 ) -> Response:
     """Finish what was begun by whoever comes back from a provider."""
@@ -73,7 +74,7 @@ async def come_back(
     actor, begun = visitor.caller.actor, await _begun(state, visitor, shown)
     try:
         if begun is None or begun["state"] != "connected":  # else it is only loaded anew
-            await state.gateway.finish_sign_in(state=shown, code=code, error=error, issuer=iss, by=actor)
+            await state.gateway.finish_sign_in(state=shown, code=code or verifier, error=error, issuer=iss, by=actor)
         if begun is None:
             raise missing()
     except FreeholdError as fault:
