@@ -14,7 +14,7 @@ from sqlalchemy import text
 from freehold.agents.connection_tools import ConnectionTools
 from freehold.agents.loop import body_of
 from freehold.core.agents import Spec
-from freehold.core.approvals import OUTCOME_UNKNOWN
+from freehold.core.approvals import OUTCOME_UNKNOWN, ApprovalState
 from freehold.core.effects import Effect, EffectState, Verdict
 from freehold.core.errors import Conflict
 from freehold.core.runs import WaitsFor
@@ -90,6 +90,17 @@ class TestTheRun:
         played.gateway.approve(KEY)
         assert await played.stage.resume(ending, approve=True) == Done("Added.")
         assert played.gateway.performed == [KEY] * 4
+
+    async def test_goes_by_the_newest_question_in_whatever_order_they_come(self) -> None:
+        played = breaking("I leave it.", times=2)
+        first = await played.stage.say("add Ann")
+        played.gateway.approve(KEY)
+        second = await played.stage.resume(first, approve=True)
+        denied = played.stage.decided(9, question_of(second), ApprovalState.DENIED)
+        played.stage.approvals.insert(0, denied)
+        assert isinstance(second, Park)
+        assert await played.stage.resume(replace(second, questions=())) == Done("I leave it.")
+        assert played.gateway.performed == [KEY, KEY]
 
     async def test_asks_first_and_then_about_what_came_of_it(self) -> None:
         played = set_up([ADD, "Added."], tools={"crm.add": "ask"})

@@ -196,7 +196,8 @@ async def _resumed(
     A call that nobody was asked about and that no child answers was cut off by an outage: it is made again.
     """
     open_calls = [call for call, result in calls if result is None]
-    approvals = {approval.key: approval for approval in segment.approvals}
+    # About one key there is a question for each attempt that broke off: the newest counts, whatever the clock says.
+    approvals = {approval.key: approval for approval in sorted(segment.approvals, key=lambda one: one.attempts)}
     ended = {
         signal["payload"]["call"]: signal["payload"] for signal in segment.signals if signal["name"] == "child.ended"
     }
