@@ -155,6 +155,13 @@ def freehold(folder: Path, upstream: int) -> Iterator[Peer]:
         yield Peer(name="Freehold", port=port, pid=pid, key=key, model="acct/scripted", paced="acct/paced")
 
 
+@contextlib.contextmanager
+def gateway(folder: Path, port: int) -> Iterator[int]:
+    """Give our gateway over `folder` with nothing in it, and its process."""
+    with _process(*gateway_command(folder, port)) as pid:
+        yield pid
+
+
 def gateway_command(folder: Path, port: int) -> tuple[list[str], int, dict[str, str]]:
     """Return how our gateway is started over `folder`: the command, where it listens, and its environment."""
     folder.mkdir(exist_ok=True)

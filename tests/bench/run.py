@@ -13,7 +13,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import gateway, neighbours, platform, sandboxes
+from tests.bench import egress, gateway, neighbours, platform, sandboxes
 from tests.bench.measuring import Figure
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def main() -> int:
     """Measure everything and return 0; figures that miss their goal are marked, not failed."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as folder:
-        for part in (sandboxes, gateway, neighbours, platform):
+        for part in (sandboxes, gateway, egress, neighbours, platform):
             print(f"{part.__name__} ...", file=sys.stderr, flush=True)
             figures += part.measure(Path(folder))
     ENTRIES.parent.mkdir(exist_ok=True)
