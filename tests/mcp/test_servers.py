@@ -71,8 +71,7 @@ async def test_tools_are_listed_and_called_in_every_way_a_server_answers(answers
         assert caller.tools["add_note"].kind is EffectKind.MESSAGE
         assert caller.tools["wipe"].kind is EffectKind.DESTROY
         assert caller.tools["add_note"].how == {"tool": "add_note", "title": "Add a note"}
-        found = await caller.call("find_notes", text="milk")
-        assert found["structured"] == {"result": ["buy milk"]}
+        assert await caller.call("find_notes", text="milk") == {"content": [{"type": "text", "text": "buy milk"}]}
         assert await caller.said("add_note", text="one") == "There are 1 new notes."
         assert await caller.said("progress") == "arrived"
         assert (await caller.call("breaks"))["is_error"] is True

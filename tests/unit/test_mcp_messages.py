@@ -140,6 +140,23 @@ def test_a_result_is_its_text_and_notes_of_the_rest() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("texts", "structured", "kept"),
+    [
+        (['{"a": 1}'], {"a": 1}, False),
+        (["one"], {"result": "one"}, False),
+        (["one", "two"], {"result": ["one", "two"]}, False),
+        (["one"], {"result": 1}, True),
+        (["one"], {"a": 1}, True),
+        ([], {"result": "one"}, True),
+        (["[" * 5000], {"a": 1}, True),
+    ],
+)
+def test_data_is_told_only_where_the_text_does_not_say_it(texts: list[str], structured: Any, kept: bool) -> None:  # noqa: FBT001
+    blocks = [{"type": "text", "text": text} for text in texts]
+    assert ("structured" in told.result_of({"content": blocks, "structuredContent": structured})) is kept
+
+
 def test_a_result_is_no_larger_than_there_is_room_for() -> None:
     blocks = [{"type": "text", "text": "x" * 700_000}] * 3
     said = told.result_of({"content": blocks, "structuredContent": {"a": "y" * 2_000_000}, "isError": True})

@@ -13,7 +13,7 @@ from typing_extensions import override
 from freehold.catalog.searches import AGES, Search, searches
 from freehold.core.clock import Clock
 from freehold.core.effects import EffectKind
-from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
+from freehold.core.errors import Denied, Exhausted, FreeholdError, Invalid, Unavailable
 from freehold.core.tools import Tool
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
@@ -173,9 +173,10 @@ async def _told(answer: Answer) -> Any:
     if not 200 <= answer.status < 300:  # noqa: PLR2004
         raise _refusal(answer.status)
     unpacked = Unpacked(answer.headers.get("content-encoding", ""), MAX_ANSWER)
-    body = b"".join([unpacked.feed(chunk) async for chunk in answer.chunks])
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(b"".join([unpacked.feed(chunk) async for chunk in answer.chunks]))
+    except Exhausted as error:  # a search changes nothing, so one that cannot be read has failed
+        raise Invalid(error.message, code=error.code, remedy=error.remedy) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable("The search answered with something that is no JSON.", code="search_malformed") from error
 

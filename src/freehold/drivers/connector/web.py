@@ -43,6 +43,7 @@ _HEADERS: Final = {
 _MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_PAGE: Final = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
 _LOOKED_AT: Final = 2_048
 _PIECE: Final = 4_096
 _NO_CHARSETS: Final = frozenset(
@@ -159,7 +160,8 @@ async def _read(url: str, answer: Answer) -> dict[str, Any]:
     if not media and b"\0" in body:
         raise _no_text("of no kind that it tells")
     text = body.decode(charset_of(stated, body), "replace").removeprefix("\ufeff")
-    result = {"url": url, "status": answer.status, "type": media or "text/plain", "text": text}
+    media = media or ("text/html" if _PAGE.match(text) else "text/plain")
+    result = {"url": url, "status": answer.status, "type": media, "text": text}
     return result | ({"truncated": True} if cut else {})
 
 

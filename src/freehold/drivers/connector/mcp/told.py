@@ -52,7 +52,7 @@ def result_of(told: Mapping[str, Any]) -> Json:
     content = [_block(block, room) for block in stated[:MAX_BLOCKS] if isinstance(block, dict)]
     result: Json = {"content": content}
     structured = told.get("structuredContent")
-    if isinstance(structured, dict):
+    if isinstance(structured, dict) and not _repeats(structured, content):
         if room.holds(len(msgspec.json.encode(structured))):
             result["structured"] = structured
         else:
@@ -83,6 +83,20 @@ def without(value: Any, credentials: Sequence[Credential]) -> Any:
         case _:  # a credential may be all digits
             spelt = str(value)
             return value if without(spelt, credentials) == spelt else without(spelt, credentials)
+
+
+def _repeats(structured: Json, content: Sequence[Json]) -> bool:
+    """Return whether the text says the same already, as most servers have it: a model need not read it twice."""
+    texts = [block["text"] for block in content if block["type"] == "text"]
+    said = structured.get("result") if set(structured) == {"result"} else None
+    if said is not None and texts in ([said], said):
+        return True
+    if len(texts) != 1:
+        return False
+    try:
+        return bool(msgspec.json.decode(texts[0]) == structured)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 class _Room:
