@@ -168,6 +168,34 @@ async def test_an_account_nobody_uses_is_asked_for_once_a_day(tmp_path: Path) ->
         assert (await it.state())["state"] == "expired"
 
 
+async def test_a_token_that_the_api_does_not_know_any_more_is_prolonged_before_the_next_call(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.signed_in()
+        it.clock.wind(timedelta(minutes=10).total_seconds())
+        it.consents.good.discard("access-1-5fb1c9")
+        assert (await get(it))["status"] == 401
+        assert (await get(it, 2))["status"] == 200
+        it.consents.good.discard("access-2-5fb1c9")
+        assert [(await get(it, number))["status"] for number in (3, 4)] == [401, 401], "it is asked for once in a while"
+    assert len(forms(it)) == 1
+
+
+async def test_an_account_of_the_platforms_is_prolonged_by_a_tenants_call(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.kit.web.set_secret(None, "crm-client", CLIENT_SECRET, by="key:1")
+        await it.kit.web.create_connection(None, config=config(it.server.url), **named() | {"name": "all"})
+        begun = await it.kit.web.start_sign_in(None, "all", by=ADA, redirect_uri=BACK)
+        assert (await it.came_back(it.consents.agree(begun["url"])))["tenant"] is None
+        await it.kit.publish(tools={"all.get": "allow"}, version="ver_2")
+        it.clock.wind(HOUR.total_seconds())
+        asked = effect("get", "all", path="/things")
+        outcome = await it.kit.worker.submit(work(version="ver_2"), asked)
+        assert (outcome.result or {})["status"] == 200
+        assert len(forms(it)) == 1
+        with pytest.raises(NotFound):
+            await it.kit.web.disconnect(TENANT, "all", by=ADA)
+
+
 async def test_while_effects_are_paused_nothing_is_refreshed(tmp_path: Path) -> None:
     async with scene(tmp_path) as it:
         await it.signed_in()

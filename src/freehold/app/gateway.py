@@ -136,7 +136,15 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
         accounts, sign_ins = await end.enter_async_context(signing_in(keep, drivers, guard))
         hours, ready = settings.approval_hours, accounts.ready
-        effects = Effects(keep, drivers, flights, approval_hours=hours, extended=books.forget, ready=ready)
+        effects = Effects(
+            keep,
+            drivers,
+            flights,
+            approval_hours=hours,
+            extended=books.forget,
+            ready=ready,
+            doubted=accounts.doubted,
+        )
         place = SecondPlace(keep, effects, settings.audit_anchor)
         sign_on = await end.enter_async_context(signing_on(settings, keep, clock))
         rotations = Rotations(keep, master_key_file(settings))

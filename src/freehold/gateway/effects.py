@@ -38,6 +38,7 @@ from freehold.gateway.tools import hash_of
 log = logging.getLogger(__name__)
 
 MAX_ARGUMENTS: Final = 1 << 20
+UNAUTHORIZED: Final = 401
 
 
 @final
@@ -53,10 +54,15 @@ class Effects:
         approval_hours: float,
         extended: Callable[[str], None] = lambda _tenant: None,
         ready: Callable[[str, str], Awaitable[None]],
+        doubted: Callable[[str, str], Awaitable[None]],
     ) -> None:
-        """Tell `extended` of a tenant whose limit a run may pass; have a connection's account prolonged by `ready`."""
+        """
+        Tell `extended` of a tenant whose limit a run may pass.
+
+        Have the account behind a tenant's connection prolonged by `ready`; an API that does not know it is `doubted`.
+        """
         self._keep, self._drivers, self._flights = keep, drivers, flights
-        self._extended, self._ready = extended, ready
+        self._extended, self._ready, self._doubted = extended, ready, doubted
         self._patience = timedelta(hours=approval_hours)
 
     def under_way(self, tenant: str, key: str) -> bool:
@@ -146,6 +152,8 @@ class Effects:
         outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result, kind=way.tool.kind)
         outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
         reach("gateway", "stored")
+        if result.get("status") == UNAUTHORIZED:
+            await self._doubted(intent.tenant, intent.connection)
         return outcome
 
     def _open(self, tx: Tx, intent: Intent, *, governed: bool) -> Opened:  # noqa: PLR0911 - one per step

@@ -171,6 +171,11 @@ def refreshed(tx: Tx, keep: Keep, *, owner: str, connection: str, granted: Grant
     _note(tx, keep, owner, connection, by="gateway", action="account.refresh", detail=detail)
 
 
+def doubt(tx: Tx, keep: Keep, *, owner: str, connection: str) -> None:
+    """Have an access be prolonged before it is used again."""
+    tx.execute(update(tokens).where(*_is(owner, connection)).values(expires_at=keep.now()))
+
+
 def expire(tx: Tx, keep: Keep, *, owner: str, connection: str, why: str) -> None:
     """Forget tokens that nothing can be had with any more; that there was an account stays, until somebody signs in."""
     found = find(tx, owner=owner, connection=connection)

@@ -30,6 +30,8 @@ from freehold.gateway.tokens import Account, Granted
 
 log = logging.getLogger(__name__)
 
+FRESH: Final = timedelta(minutes=5)
+"""How long a token is not doubted."""
 STALE: Final = timedelta(days=1)
 """How long one that nobody uses goes without being prolonged: it shows whether the provider still agrees."""
 REMEMBERED: Final = 4_096
@@ -93,6 +95,18 @@ class Accounts:
         known = await self._look(tenant, name)
         if known is not None and self._keep.now() >= known.until:
             await self._fresh(known.owner, name)
+
+    async def doubted(self, tenant: str, name: str) -> None:
+        """
+        Have an account prolonged before its next call: an API did not know the token, which may have been taken back.
+
+        One that is fresh is let alone; with that it is something else, and each call would ask the provider in vain.
+        """
+        try:
+            await self._keep.write(lambda tx: self._doubt(tx, tenant, name))
+        except Exception:
+            log.exception("That the account of %s is doubted cannot be written down.", name)
+        self._known.clear()
 
     async def watch(self) -> None:
         """Prolong what nobody used for a while, note what ran out, and let go of old sign-ins."""
@@ -192,6 +206,14 @@ class Accounts:
         detail = {"what": "refresh", "provider": terms.host}
         self._keep.note(tx, owner or None, actor="gateway", action="account.ask", subject=name, detail=detail)
         return _Refresh(terms=terms, account=account, token=token, secret=secret)
+
+    def _doubt(self, tx: Tx, tenant: str, name: str) -> None:
+        connected = connections.find(tx, self._drivers, tenant=tenant, name=name)
+        account = tokens.find(tx, owner=connected.owner, connection=name) if connected is not None else None
+        if account is None or not account.refreshable:
+            return
+        if self._keep.now() - (account.refreshed_at or account.connected_at) >= FRESH:
+            tokens.doubt(tx, self._keep, owner=account.owner, connection=name)
 
     def _store(self, tx: Tx, begin: _Refresh, granted: Granted) -> bool:
         """Keep what was given, and return whether there is an account yet; one that somebody signed in to since stays."""
