@@ -1,5 +1,6 @@
 """Servers of MCP that misbehave: what was asked of them is done at most once, and what is told of it is true."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -242,3 +243,22 @@ async def test_a_document_is_not_what_a_server_is_asked_by() -> None:
         with pytest.raises(Invalid) as caught:
             await driver.discover(reached(outside), {"openapi": "3.1.0"})
         assert caught.value.code == "bad_document"
+
+
+async def test_calls_at_once_share_one_handshake() -> None:
+    async with played() as (script, outside, driver, _):
+        await asyncio.gather(*(driver.perform(call(reached(outside))) for _ in range(8)))
+        assert (script.asked.count("initialize"), script.asked.count("tools/list"), script.calls) == (1, 1, 8)
+
+
+async def test_only_so_many_sessions_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("freehold.drivers.connector.mcp.driver.MOST_SESSIONS", 2)
+    async with played() as (script, outside, driver, clock):
+        for tenant in ("ten_1", "ten_2", "ten_3"):
+            clock.wind(1)
+            await driver.perform(call(reached(outside, tenant)))
+        await driver.perform(call(reached(outside, "ten_3")))
+        assert script.asked.count("initialize") == 3
+        clock.wind(1)
+        await driver.perform(call(reached(outside, "ten_1")))
+        assert script.asked.count("initialize") == 4
