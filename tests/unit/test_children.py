@@ -177,6 +177,7 @@ class Probe:
             "files": resource.getrlimit(resource.RLIMIT_NOFILE),
             "memory": resource.getrlimit(resource.RLIMIT_AS),
             "wrote": wrote,
+            "leaked": [fd for fd in range(3, 64) if os.path.realpath(f"/proc/self/fd/{fd}") == "/dev/null"],
         }
 
 connector_child.KINDS = {"smtp": lambda made, clock: Probe()}
@@ -187,7 +188,8 @@ sys.exit(connector_child.main())
 async def test_the_child_is_closed_off_before_it_reads_what_it_was_handed(tmp_path: Path) -> None:
     front = Smtp("", "bot@example.org", FakeClock())
     sent: list[str] = []
-    probe = InChild(front, {}, command=(sys.executable, "-c", PROBE))
+    leaks = ("/bin/sh", "-c", 'exec 9</dev/null; exec "$0" "$@"')
+    probe = InChild(front, {}, command=(*leaks, sys.executable, "-c", PROBE))
     told = await probe.perform(call(sent, file=str(tmp_path / "file")))
     assert told == {
         "dumpable": 0,
@@ -196,6 +198,7 @@ async def test_the_child_is_closed_off_before_it_reads_what_it_was_handed(tmp_pa
         "files": [64, 64],
         "memory": [1 << 30, 1 << 30],
         "wrote": False,
+        "leaked": [],
     }
     assert sent == ["sent"]
 

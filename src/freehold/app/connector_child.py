@@ -24,6 +24,7 @@ from freehold.gateway.ports import ConnectorDriver
 
 MEMORY: Final = 1 << 30
 FILES: Final = 64
+MOST_FILES: Final = 1 << 20
 CPU_SECONDS: Final = 60
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -40,6 +41,7 @@ KINDS: Final[Mapping[str, Callable[[Mapping[str, Any], Clock], ConnectorDriver]]
 
 def main() -> int:
     """Carry out what is asked on standard input, and return the exit code."""
+    os.closerange(3, MOST_FILES)  # not every loop that starts processes keeps what is open from them
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints is heard as a complaint, never as an answer
     _close_off()
