@@ -196,6 +196,22 @@ async def test_an_account_of_the_platforms_is_prolonged_by_a_tenants_call(tmp_pa
             await it.kit.web.disconnect(TENANT, "all", by=ADA)
 
 
+async def test_a_provider_that_is_away_is_not_asked_every_few_minutes_about_what_nobody_uses(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.signed_in()
+        it.consents.status = 503
+        it.clock.wind(25 * HOUR.total_seconds())
+        for _ in range(12):
+            await it.kit.gateway.accounts.watch()
+            it.clock.wind(600)
+        assert len(forms(it)) == 1
+        assert (await it.state())["state"] == "connected"
+        it.consents.status = 200
+        it.clock.wind(6 * HOUR.total_seconds())
+        await it.kit.gateway.accounts.watch()
+        assert len(forms(it)) == 2
+
+
 async def test_while_effects_are_paused_nothing_is_refreshed(tmp_path: Path) -> None:
     async with scene(tmp_path) as it:
         await it.signed_in()

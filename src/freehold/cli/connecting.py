@@ -42,11 +42,11 @@ OAuthUrlOption = Annotated[
     typer.Option(
         "--oauth-url",
         metavar="NAME=URL",
-        help="Where a provider without a preset is: authorize and token; also revoke, device and issuer.",
+        help="Where a provider without a preset is: authorize and token; also revoke, device, issuer and about.",
     ),
 ]
 CUSTOM: Final = "custom"
-ADDRESSES: Final = ("authorize", "token", "revoke", "device", "issuer")
+ADDRESSES: Final = ("authorize", "token", "revoke", "device", "issuer", "about")
 
 
 def add_to(app: typer.Typer) -> None:

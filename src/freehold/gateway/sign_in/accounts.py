@@ -34,6 +34,8 @@ FRESH: Final = timedelta(minutes=5)
 """How long a token is not doubted."""
 STALE: Final = timedelta(days=1)
 """How long one that nobody uses goes without being prolonged: it shows whether the provider still agrees."""
+AGAIN: Final = timedelta(hours=6)
+"""How long such a one is let alone where that did not work."""
 REMEMBERED: Final = 4_096
 _NO_CONNECTIONS: Final = frozenset({SANDBOX, BUDGET})
 _GONE: Final = frozenset(
@@ -80,6 +82,8 @@ class Accounts:
         self._keep, self._drivers, self._asking = keep, drivers, asking
         self._known: dict[tuple[str, str], _Known | None] = {}
         self._generation = -1
+        self._tried: dict[tuple[str, str], datetime] = {}
+        """When accounts that nobody uses were last asked for."""
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def ready(self, tenant: str, name: str) -> None:
@@ -110,11 +114,18 @@ class Accounts:
 
     async def watch(self) -> None:
         """Prolong what nobody used for a while, note what ran out, and let go of old sign-ins."""
+        now = self._keep.now()
+        self._tried = {key: at for key, at in self._tried.items() if at > now - AGAIN}
         for account in await self._keep.read(self._due):
+            key = account.owner, account.connection
+            if key in self._tried:
+                continue
+            self._tried[key] = now
             try:
-                await self._fresh(account.owner, account.connection, idle=True)
+                await self._fresh(*key, idle=True)
             except FreeholdError as error:
-                log.warning("The account of %s could not be prolonged: %s", account.connection, error.message)
+                if error.code != switches.EFFECTS_PAUSED:
+                    log.warning("The account of %s could not be prolonged: %s", account.connection, error.message)
         await self._keep.write(lambda tx: begun.drop(tx, self._keep))
 
     async def disconnect(self, owner: str, name: str, *, by: str, why: str = "asked") -> bool:

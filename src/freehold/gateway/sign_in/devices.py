@@ -39,7 +39,7 @@ class Devices:
         told = {"device_code": said.code, "mark": terms.mark}
         named = {"owner": owner, "sign_in": sign_in, "connection": connection, "by": by}
         await self._keep.write(lambda tx: begun.begin(tx, self._keep, told=told, until=until, **named))
-        interval = min(max(said.interval or INTERVAL, 1.0), MOST_INTERVAL)
+        interval = min(said.interval, MOST_INTERVAL) if said.interval >= 1 else INTERVAL
         self._later(sign_in, interval)
         shown = {name: getattr(said, name) for name in ("user_code", "uri", "uri_complete")}
         return {"id": sign_in, "interval": interval, "expires_at": until} | shown

@@ -37,7 +37,7 @@ def account_in(terms: Terms, *tellings: Mapping[str, Any]) -> str:
     paths = (*terms.provider.account, "email", "preferred_username", "login", "sub")
     for path in paths:
         for telling in tellings:
-            if name := _at(telling, path):
+            if name := "".join(sign for sign in _at(telling, path) if sign.isprintable()):
                 return name[:MOST_ACCOUNT]
     return ""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final, final
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit
 
@@ -64,7 +65,8 @@ class Device:
     user_code: str
     uri: str
     uri_complete: str
-    interval: float | None
+    interval: float
+    """Nothing where it does not say."""
     lasts: timedelta
 
 
@@ -199,7 +201,6 @@ def device(said: Mapping[str, Any]) -> Device:
     """Return what an answer says of a sign-in on another device; raise `ProviderRefused` where that is nothing."""
     uri, complete = said.get("verification_uri", said.get("verification_url")), said.get("verification_uri_complete")
     code, user_code, lasts = said.get("device_code"), said.get("user_code"), _lasts(said.get("expires_in"))
-    interval = said.get("interval")
     if not (_token(code) and _token(user_code) and _shown(uri)) or lasts is None:
         raise ProviderRefused("no_device_code")
     return Device(
@@ -207,7 +208,7 @@ def device(said: Mapping[str, Any]) -> Device:
         user_code=str(user_code)[:MOST_WORD],
         uri=str(uri),
         uri_complete=str(complete) if _shown(complete) else "",
-        interval=float(interval) if isinstance(interval, int | float) else None,
+        interval=_number(said.get("interval")),
         lasts=lasts,
     )
 
@@ -255,14 +256,19 @@ def _shown(url: object) -> bool:
 
 
 def _lasts(stated: object) -> timedelta | None:
-    try:
-        seconds = float(stated) if isinstance(stated, int | float | str) else 0.0
-    except ValueError:
-        return None
+    seconds = _number(stated)
     return timedelta(seconds=min(seconds, LONGEST.total_seconds())) if seconds > 0 else None
+
+
+def _number(stated: object) -> float:
+    try:
+        return float(stated) if isinstance(stated, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _scopes(stated: object) -> tuple[str, ...] | None:
     if not isinstance(stated, str) or not stated.strip():
         return None
-    return tuple(scope[:MOST_WORD] for scope in re.split(r"[ ,]+", stated.strip())[:MOST_SCOPES])
+    words = (word for word in re.split(r"[ ,]+", stated.strip()) if word.isprintable())
+    return tuple(word[:MOST_WORD] for word in islice(words, MOST_SCOPES))
