@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from freehold.cli.questions import beside, question
 from freehold.core.approvals import OUTCOME_UNKNOWN, Approval
 from freehold.core.effects import EffectKind
 from freehold.core.people import Role
+from freehold.store.journal import approval_table
 from freehold.web.pages.words import LANGUAGES, texts
 from tests import crowd
 from tests.webs import Web, client, made
@@ -65,6 +67,18 @@ def test_the_page_says_that_it_may_have_happened_and_what_it_does(
     assert OUTCOME_UNKNOWN not in shown
     browser.post(f"/approve/{asked.id}", data={"decision": "deny", "hash": asked.hash}, headers=who)
     assert after in browser.get(f"/approve/{asked.id}", headers=who).text
+
+
+@pytest.mark.parametrize("row", [{"reason": ""}, {"attempts": 0}, {"reason": "It is harmless."}])
+def test_a_row_that_says_one_thing_and_counts_another_cannot_be_decided(
+    web: Web, asked: Approval, row: dict[str, Any]
+) -> None:
+    with web.state.store.write() as platform:
+        platform.connection.execute(update(approval_table).where(approval_table.c.id == asked.id).values(**row))
+    with client(web) as api:
+        told = api.post(f"/api/v1/tenants/acme/approvals/{asked.id}/approve", json={"hash": asked.hash})
+    assert (told.status_code, told.json()["code"]) == (409, "altered")
+    assert web.gateway.decided == {}
 
 
 def test_the_api_says_so_in_words_for_programs(web: Web, asked: Approval) -> None:
