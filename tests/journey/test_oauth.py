@@ -282,20 +282,3 @@ async def test_the_tokens_are_secrets_that_nobody_lists_names_or_reads(tmp_path:
     for token in ("access-1", "access-2", "refresh-1", "refresh-2", CLIENT_SECRET):
         assert token not in record
         assert token.encode() not in stored
-
-
-async def test_a_neighbour_has_no_such_connection(tmp_path: Path) -> None:
-    async with scene(tmp_path) as it:
-        await it.signed_in()
-        asks = (
-            it.kit.web.sign_in_state("ten_2", "crm"),
-            it.kit.web.disconnect("ten_2", "crm", by=ADA),
-            it.kit.web.start_sign_in("ten_2", "crm", by=ADA, redirect_uri=BACK),
-            it.kit.web.start_device(None, "crm", by=ADA),
-        )
-        for ask in asks:
-            with pytest.raises(NotFound) as missing:
-                await ask
-            assert missing.value.code == "unknown_connection"
-        assert await it.kit.web.sign_in_states("ten_2") == []
-        assert [one["state"] for one in await it.kit.web.sign_in_states(TENANT)] == ["connected"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.core.errors import Denied, FreeholdError
+from freehold.core.errors import Denied, FreeholdError, NotFound
 from freehold.store.db import Database, sqlite_address
 from tests.consents import ADA, BACK, Scene, scene
 from tests.gateways import TENANT, effect, work
@@ -94,3 +94,20 @@ async def test_a_worker_can_neither_sign_in_nor_ask_who_is(tmp_path: Path) -> No
             with pytest.raises(FreeholdError) as missing:
                 await it.kit.worker.ask(operation, {"tenant": TENANT, "connection": "crm", "by": ADA})
             assert missing.value.code == "not_found"
+
+
+async def test_a_neighbour_has_no_such_connection(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.signed_in()
+        asks = (
+            it.kit.web.sign_in_state("ten_2", "crm"),
+            it.kit.web.disconnect("ten_2", "crm", by=ADA),
+            it.kit.web.start_sign_in("ten_2", "crm", by=ADA, redirect_uri=BACK),
+            it.kit.web.start_device(None, "crm", by=ADA),
+        )
+        for ask in asks:
+            with pytest.raises(NotFound) as missing:
+                await ask
+            assert missing.value.code == "unknown_connection"
+        assert await it.kit.web.sign_in_states("ten_2") == []
+        assert [one["state"] for one in await it.kit.web.sign_in_states(TENANT)] == ["connected"]
