@@ -288,3 +288,25 @@ async def test_an_upload_of_many_bytes_is_passed_on_as_it_comes(bench: Bench) ->
     (heard,) = bench.outside.heard
     assert len(heard.body) == size
     assert heard.header("content-length") == [str(size)]
+
+
+async def test_a_server_that_answers_early_still_hears_all_of_an_upload(tmp_path: Path) -> None:
+    size, heard = 3 << 20, list[int]()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        await writer.drain()
+        count = 0
+        while count < size and (piece := await reader.read(1 << 16)):
+            count += len(piece)
+        heard.append(count)
+        writer.write(b"done")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", 0)
+    place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2"
+    async with server, relaying(tmp_path / "data", config={"base_url": place}) as bench:
+        said = await bench.ask("POST", "/items", data=b"u" * size)
+        assert (said.body, heard) == (b"done", [size])

@@ -44,6 +44,8 @@ class Exchange(ABC):
         self._task: asyncio.Task[None] | None = None
         self._cut: FreeholdError | None = None
         self._begun = False
+        self._heard = asyncio.Event()
+        """The request is here to its end."""
 
     @abstractmethod
     async def passed_on(self) -> None:
@@ -102,6 +104,10 @@ class Exchange(ABC):
         finally:
             gone.cancel()
 
+    def without_body(self) -> None:
+        """Say that nobody will read the request's body."""
+        self._heard.set()
+
     async def pieces(self, session: Session) -> AsyncIterator[bytes]:
         """Give the request's body as it comes."""
         more = True
@@ -117,6 +123,7 @@ class Exchange(ABC):
                 raise
             if piece:
                 yield piece
+        self._heard.set()
 
     async def _refuse(self, error: FreeholdError) -> None:
         if not isinstance(error, Unavailable):
@@ -126,6 +133,7 @@ class Exchange(ABC):
 
     async def _gone(self) -> None:
         """End it when the program hangs up: nobody reads what still comes."""
+        await self._heard.wait()  # until then it is `pieces` that hears of it
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.cut(Unavailable("The program hung up.", code=_GONE))

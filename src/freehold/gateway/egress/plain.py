@@ -95,6 +95,8 @@ class _PassedOn(Exchange):
         )
         async with self.lasting(session):
             pieces = self.pieces(session) if stated_length(self._scope["headers"]) != 0 else None
+            if pieces is None:
+                self.without_body()
             sent = Sent(method=wanted.method, url=wanted.url, headers=wanted.headers, pieces=pieces)
             try:
                 answer = await self._plain.send(sent, self.speaker)
