@@ -41,10 +41,10 @@ class Peer:
 
 @asynccontextmanager
 async def serving(
-    *, port: int = 0, key: str = "", answers_json: bool = False, stateless: bool = False
+    *, port: int = 0, key: str = "", answers_json: bool = False, stateless: bool = False, newest: bool = False
 ) -> AsyncIterator[Peer]:
-    """Give a server while the block lasts."""
-    said = json.dumps({"port": port, "key": key, "json": answers_json, "stateless": stateless})
+    """Give a server while the block lasts; the `newest` knows only versions without a handshake."""
+    said = json.dumps({"port": port, "key": key, "json": answers_json, "stateless": stateless, "newest": newest})
     process = await asyncio.create_subprocess_exec(
         PYTHON, HERE / "scripts/server.py", said, stdout=asyncio.subprocess.PIPE, env={"PYTHONDONTWRITEBYTECODE": "1"}
     )

@@ -80,6 +80,22 @@ async def test_tools_are_listed_and_called_in_every_way_a_server_answers(answers
         assert caller.left == 5
 
 
+@pytest.mark.parametrize("answers_json", [False, True])
+async def test_a_server_that_knows_no_handshake_is_asked_without_one(answers_json: bool) -> None:  # noqa: FBT001
+    async with serving(key=KEY, answers_json=answers_json, newest=True) as peer, calling(peer) as caller:
+        assert await caller.said("add_note", text="one") == "There are 1 new notes."
+        assert await caller.said("progress") == "arrived"
+        assert (await caller.call("breaks"))["is_error"] is True
+        assert await caller.said("in_region", region="Zürich") == "Zürich, as =?base64?WsO8cmljaA==?="
+        assert await caller.said("in_region", region="bern") == "bern, as bern"
+        await peer.describe("Sends all notes to everybody.")
+        caller.clock.wind(601)
+        with pytest.raises(Denied) as caught:
+            await caller.call("shifty")
+        assert caught.value.code == "tool_changed"
+        assert await peer.ledger() == ["add one"]
+
+
 async def test_a_tool_that_says_something_else_since_is_not_called() -> None:
     async with serving(key=KEY) as peer, calling(peer) as caller:
         await peer.describe("Sends all notes to everybody.")

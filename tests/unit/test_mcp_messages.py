@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import Exhausted, FreeholdError, Unavailable
-from freehold.drivers.connector.mcp import told, wire
+from freehold.drivers.connector.mcp import envelope, told, wire
 from freehold.gateway.outward.exchange import Answer
 from freehold.gateway.ports import Credential
 
@@ -168,3 +168,43 @@ def test_a_credential_is_blotted_out_wherever_it_stands() -> None:
     key = Credential("1234567890123")
     said = told.without({"a1234567890123": [1234567890123, "x 1234567890123", None, True, 1.5]}, [key])
     assert said == {"a[secret]": ["[secret]", "x [secret]", None, True, 1.5]}
+
+
+def test_a_tool_that_asks_for_something_back_has_failed() -> None:
+    said = told.result_of({"resultType": "input_required", "inputRequests": {}})
+    assert said["is_error"] is True
+
+
+@pytest.mark.parametrize(
+    ("value", "spelt"),
+    [
+        ("eu", "eu"), (7, "7"), (True, "true"), (1.5, "1.5"), ("a b", "a b"), (" a", "=?base64?IGE=?="),
+        ("a\r\nX-Key: b", "=?base64?YQ0KWC1LZXk6IGI=?="), ("ü", "=?base64?w7w=?="), ("=?base64?x?=", "=?base64?PT9iYXNlNjQ/eD89?="),
+    ],
+)  # fmt: skip
+def test_an_argument_a_tool_wants_to_see_is_said_again_in_a_header(value: Any, spelt: str) -> None:
+    schema = {"properties": {"where": {"properties": {"region": {"x-mcp-header": "Region"}}}}}
+    params = {"name": "do", "arguments": {"where": {"region": value}}}
+    assert envelope.routing("tools/call", params, schema) == {
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "do",
+        "mcp-param-region": spelt,
+    }
+
+
+@pytest.mark.parametrize("header", ["", "a b", "a\r\nb", 7, None, "x" * 200, "a:b"])
+def test_what_is_no_header_is_not_said(header: Any) -> None:
+    params = {"name": "do", "arguments": {"a": "x"}}
+    assert len(envelope.routing("tools/call", params, {"properties": {"a": {"x-mcp-header": header}}})) == 3
+
+
+def test_a_schema_may_say_what_it_likes() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(2_000):
+        deep = {"properties": {"a": deep}}
+    many = {"properties": {f"a{n}": {"x-mcp-header": f"H{n}"} for n in range(500)}}
+    params = {"name": "do", "arguments": {f"a{n}": n for n in range(500)} | {"a": {"a": {}}}}
+    for schema in (deep, {"properties": 7}, {"properties": {"a": 7}}, {"properties": [1]}):
+        assert len(envelope.routing("tools/call", params, schema)) == 3
+    assert len(envelope.routing("tools/call", params, many)) == 3 + envelope.MAX_HEADERS

@@ -5,19 +5,19 @@ import json
 import socket
 import sys
 from collections import deque
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.shared.exceptions import MCPError
 from mcp.types import ToolAnnotations
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 SAID = json.loads(sys.argv[1])
-"""port, json, stateless, and the key it wants to be shown, if any."""
+"""port, json, stateless, the key it wants to be shown, if any, and whether it knows only versions without a handshake."""
 LEDGER: list[str] = []
 NOTES = ["buy milk", "call Ada"]
 
@@ -118,6 +118,11 @@ def picture() -> Image:
     return Image(data=b"\x89PNG" + bytes(3000), format="png")
 
 
+@server.tool(description="Ask a region.")
+def in_region(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})], ctx: Context) -> str:
+    return f"{region}, as {(ctx.headers or {}).get('mcp-param-region')}"
+
+
 @server.tool(description="Talk much.")
 def verbose(size: int) -> str:
     return "x" * size
@@ -142,9 +147,20 @@ class Guarded:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         shown = dict(scope.get("headers", [])).get(b"authorization", b"").decode()
-        if scope["type"] == "http" and scope["path"] == "/mcp" and SAID["key"] and shown != f"Bearer {SAID['key']}":
+        if scope["path"] == "/mcp" and SAID["key"] and shown != f"Bearer {SAID['key']}":
             await Response(status_code=401)(scope, receive, send)
+            return
+        if (
+            scope["path"] == "/mcp"
+            and SAID["newest"]
+            and not any(name == b"mcp-method" for name, _ in scope["headers"])
+        ):
+            error = {"code": -32022, "message": "Unsupported", "data": {"supported": ["2026-07-28"]}}
+            await JSONResponse({"jsonrpc": "2.0", "id": 1, "error": error}, 400)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

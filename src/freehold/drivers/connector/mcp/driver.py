@@ -120,7 +120,7 @@ class Mcp(Discovering):
             if now is None or not told.same(now, call.tool):
                 raise _changed(call.tool)
             try:
-                return await kept.session.call(tool, call.arguments, sent)
+                return await kept.session.call(now, call.arguments, sent)
             except Gone:  # the server knew nothing of us, so it did nothing
                 self._kept.pop(_key(call.to), None)
             except (Invalid, Denied):

@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final, final
 
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
-from freehold.drivers.connector.mcp import told, wire
+from freehold.core.tools import Tool
+from freehold.drivers.connector.mcp import envelope, told, wire
 from freehold.drivers.connector.mcp.wire import Json
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
@@ -50,24 +51,35 @@ class Session:
         self._blotted = blotted(to.config, to.credential)
         self._numbers = itertools.count(1)
         self._id, self._version = "", ""
+        self._alone = False
+        """Whether each request stands for itself, in a version without handshake and sessions."""
         self.changed = False
         """Whether the server said that its tools are others than it listed."""
 
     async def open(self) -> None:
         """Shake hands; raise `Invalid` (`mcp_version`) where the server speaks no version that is spoken here."""
-        welcome = await self._told(
-            "initialize",
-            {
-                "protocolVersion": wire.NEWEST,
-                "capabilities": {},
-                "clientInfo": {"name": "freehold", "version": version("freehold")},
-            },
-        )
+        try:
+            await self._greet()
+        except Invalid:  # newer servers may know no handshake
+            self._id, self._alone = "", True
+            if not await self._knows_no_handshake():
+                raise
+
+    async def _greet(self) -> None:
+        stated = {"protocolVersion": wire.NEWEST, "capabilities": {}, "clientInfo": envelope.who()}
+        welcome = await self._told("initialize", stated)
         chosen = welcome.get("protocolVersion")
         if not isinstance(chosen, str) or chosen not in wire.VERSIONS:
             raise _other_version()
         self._version = chosen
         await self._tell(wire.notice("notifications/initialized"))
+
+    async def _knows_no_handshake(self) -> bool:
+        try:
+            versions = (await self._told("server/discover", {})).get("supportedVersions")
+        except (FreeholdError, Gone):
+            return False
+        return isinstance(versions, list) and envelope.NEWEST in versions
 
     async def tools(self) -> list[Json]:
         """Return what the server lists, all pages of it."""
@@ -89,10 +101,11 @@ class Session:
             remedy="Have the server offer fewer: many can be told which sets of tools to offer.",
         )
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], sent: Callable[[], None]) -> Json:
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], sent: Callable[[], None]) -> Json:
         """Call a tool and return what it came to; `sent` is called when the request has left."""
+        params = {"name": tool.how["tool"], "arguments": dict(arguments)}
         try:
-            return told.result_of(await self._ask("tools/call", {"name": tool, "arguments": dict(arguments)}, sent))
+            return told.result_of(await self._ask("tools/call", params, sent, tool.parameters))
         except McpError as error:
             return told.error_of(error.said)
 
@@ -108,9 +121,13 @@ class Session:
         except McpError as error:
             raise _other_version() if error.said.get("code") == _OTHER_VERSION else _refused(method) from error
 
-    async def _ask(self, method: str, params: Json, sent: Callable[[], None]) -> Json:
+    async def _ask(
+        self, method: str, params: Json, sent: Callable[[], None], schema: Mapping[str, Any] = MappingProxyType({})
+    ) -> Json:
         number = next(self._numbers)
-        answer = await self._sent("POST", wire.request(number, method, params), sent)
+        more = envelope.routing(method, params, schema) if self._alone else {}
+        body = wire.request(number, method, envelope.sealed(params) if self._alone else params)
+        answer = await self._sent("POST", body, sent, more)
         await self._require(answer)
         try:
             return await self._answered(answer, number)
@@ -170,7 +187,7 @@ class Session:
         answer = await self._client.send(
             Sent(method=method, url=url, headers=headers, body=body), self._to.behalf, sent
         )
-        if not self._version:
+        if not self._version and not self._alone:
             self._id = _session_id(answer.headers.get("mcp-session-id", ""))
         return answer
 
@@ -227,7 +244,7 @@ def _other_version() -> Invalid:
     return Invalid(
         "The MCP server speaks no version of MCP that is spoken here.",
         code="mcp_version",
-        remedy=f"Have it speak one of {', '.join(sorted(wire.VERSIONS))}.",
+        remedy=f"Have it speak one of {', '.join(sorted(wire.VERSIONS | {envelope.NEWEST}))}.",
     )
 
 

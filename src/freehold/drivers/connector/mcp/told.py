@@ -46,6 +46,8 @@ def name_of(stated: str) -> str:
 
 def result_of(told: Mapping[str, Any]) -> Json:
     """Return what a call came to: text as it is up to a limit, and of everything else what it was and how large."""
+    if told.get("resultType") == "input_required":
+        return error_of({"message": "The tool asks for something back, and nobody answers that here."})
     room = _Room(MAX_TEXT)
     blocks = told.get("content")
     stated = blocks if isinstance(blocks, list) else []
