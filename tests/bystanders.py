@@ -18,6 +18,7 @@ from freehold.core.effects import EffectKind
 from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.core.tools import Told
 from freehold.runs.engine import Engine, Ticket
+from tests.fake_destinations import FakeDestinations
 from tests.fake_money import FakeMoney
 from tests.fake_sign_ins import FakeSignIns
 
@@ -58,7 +59,7 @@ class QuietNudge:
 
 
 @dataclass
-class FakeGateway(FakeMoney, FakeSignIns):
+class FakeGateway(FakeMoney, FakeSignIns, FakeDestinations):
     """As much of the gateway as web's own tests need; journeys use the real one."""
 
     secrets: dict[tuple[str | None, str], int] = field(default_factory=dict)
