@@ -191,6 +191,17 @@ def test_an_account_that_ran_out_is_connected_anew(
     assert "Connect anew at id.provider.example" in shown
 
 
+def test_what_was_given_is_shown_where_it_is_not_what_was_asked_for(
+    web: Web, acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str]
+) -> None:
+    sent_off(browser, link(api), mira)
+    back = come_back(browser, mira, state="sgn_0.random")
+    web.gateway.signed_in_to[acme.id, "crm"]["scopes"] = ["contacts.read"]
+    shown = browser.get(back.headers["location"], headers=mira).text
+    assert "What it was given" in shown
+    assert "contacts.write" not in shown
+
+
 def test_a_preset_says_what_its_permissions_mean(
     web: Web, acme: Tenant, api: TestClient, browser: TestClient, mira: dict[str, str]
 ) -> None:

@@ -5,6 +5,7 @@ The page says what is asked for; a button begins, in the name of whoever presses
 provider leads back to /connect/callback. Only who was sent off can come back. A link alone gives nothing to anybody.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -24,7 +25,7 @@ from freehold.web.connect_links import LASTING, LONGEST, PAGE, Link, missing, re
 from freehold.web.pages.actors import said
 from freehold.web.pages.forms import fields_of, see, sign_in_first
 from freehold.web.pages.rendering import page
-from freehold.web.pages.showing import pieces
+from freehold.web.pages.showing import Piece, pieces
 from freehold.web.pages.visiting import Visitor, visitor_of
 from freehold.web.state import State
 
@@ -91,7 +92,7 @@ async def show(request: Request, state: TheState, link: LinkText) -> Response:
     subject = await in_thread(_subject, state, visitor, link)
     asks = await asks_of(state, subject.owner, subject.link.connection)
     held = AccountHeldView.of(await state.gateway.sign_in_state(subject.owner, asks.name))
-    told = _told(subject, asks, visitor) | await in_thread(_held, state, visitor, held)
+    told = _told(subject, asks, visitor) | await in_thread(_held, state, visitor, held, asks)
     done = DONE in request.query_params and held.state == "connected"
     return page(request, "connect.html", visitor.words, **told, address_here=PAGE + link, done=done)
 
@@ -191,7 +192,7 @@ def _told(subject: Subject, asks: Asks, visitor: Visitor) -> dict[str, Any]:
         "leads_to": pieces(asks.address),
         "provider": asks.provider,
         "host": asks.host,
-        "scopes": [(pieces(scope), asks.words.get(scope, "")) for scope in asks.scopes],
+        "scopes": _in_words(asks, asks.scopes),
         "by": subject.by,
         "asked": subject.link.by != "",
         "may": subject.may,
@@ -200,13 +201,19 @@ def _told(subject: Subject, asks: Asks, visitor: Visitor) -> dict[str, Any]:
     }
 
 
-def _held(state: State, visitor: Visitor, held: AccountHeldView) -> dict[str, Any]:
+def _in_words(asks: Asks, scopes: Iterable[str]) -> list[tuple[tuple[Piece, ...], str]]:
+    """Return each of `scopes`, and what it means where the preset says it."""
+    return [(pieces(scope), asks.words.get(scope, "")) for scope in scopes]
+
+
+def _held(state: State, visitor: Visitor, held: AccountHeldView, asks: Asks) -> dict[str, Any]:
     """Return what the page says of the account that is connected already."""
     with state.store.read() as platform:
         by = said(platform, held.connected_by, visitor) if held.connected_by else ""
     return {
         "state": held.state,
         "account": pieces(held.account),
+        "given": _in_words(asks, held.scopes),
         "connected_by": by,
         "since": _moment(held.connected_at),
         "ends": None if held.refreshable else _moment(held.expires_at),
