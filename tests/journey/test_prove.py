@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freehold.cli.calling import of_tenant
-from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS
+from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS, OUTSIDE
 from freehold.testing.platform import LocalPlatform
 from tests.platforms import Desk, patient, run_cli
 
@@ -43,7 +43,7 @@ def test_a_sandbox_is_shown_to_hold_no_secret_and_to_reach_nothing(platform: Loc
     assert found["secrets"]["looked_for"] >= 1
     assert found["secrets"]["found"] == []
     (sight,) = found["sandboxes"]
-    assert sight["environment"] == ENVIRONMENT | MODELS
+    assert sight["environment"] == ENVIRONMENT | MODELS | OUTSIDE
     assert sight["interfaces"] == ["lo"]
     assert [way["what"] for way in sight["ways"] if way["reached"]] == ["models"]
     assert {process["pid"] for process in sight["processes"]} > {1}

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from freehold.core.errors import FreeholdError
-from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS
+from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS, OUTSIDE
 from freehold.sandboxes.runtime import Guest
 from tests.security.sandboxes import Ground, data, ground, python, shell
 
@@ -73,7 +73,7 @@ async def test_a_program_finds_models_where_its_environment_says(ground: Ground)
     async with listening(ground, answering("the gateway")):
         guest = await ground.wake(box=True)
         seen = dict(line.split("=", 1) for line in (await guest.run(["env"])).stdout.decode().splitlines())
-        assert seen == ENVIRONMENT | MODELS
+        assert seen == ENVIRONMENT | MODELS | OUTSIDE
         assert await ask(guest) == "the gateway"
 
 

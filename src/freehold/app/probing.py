@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from freehold.core.errors import Unavailable
-from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS
+from freehold.drivers.runtime.bwrap.argv import ENVIRONMENT, MODELS, OUTSIDE
 from freehold.sandboxes.runtime import Stream
 
 SCRIPT: Final = (
@@ -101,7 +101,7 @@ def _seen(sight: Sight, told: dict[str, Any], data: bytes) -> None:
 
 def _judge(sight: Sight) -> None:
     """Write down what should not be as it is."""
-    expected = ENVIRONMENT | MODELS
+    expected = ENVIRONMENT | MODELS | OUTSIDE
     for name, value in sight.environment.items():
         if expected.get(name) != value:
             sight.faults.append(f"the environment has {name}")
