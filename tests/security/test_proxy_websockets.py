@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.gateways import TENANT
+from tests.outside import certified
 from tests.relaying import TOKEN, Bench, relaying
 
 ASK = (
@@ -42,17 +44,18 @@ class Other:
 
 
 @asynccontextmanager
-async def speaking(data: Path, **more: Any) -> AsyncIterator[tuple[Bench, Other]]:
-    """Give a box with a connection to a server that speaks WebSocket."""
+async def speaking(data: Path, tls: ssl.SSLContext | None = None, **more: Any) -> AsyncIterator[tuple[Bench, Other]]:
+    """Give a box with a connection to a server that speaks WebSocket, behind `tls` if there is one."""
     other, app = Other(), web.Application()
     app.router.add_get("/v2/items", other.echo)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     other.port = runner.addresses[0][1]
     try:
-        async with relaying(data, config={"base_url": f"http://127.0.0.1:{other.port}/v2"}, **more) as bench:
+        base = f"{'https' if tls else 'http'}://127.0.0.1:{other.port}/v2"
+        async with relaying(data, config={"base_url": base}, **more) as bench:
             yield bench, other
     finally:
         await runner.cleanup()
@@ -82,6 +85,23 @@ async def test_messages_go_both_ways_and_the_credential_stays_out(tmp_path: Path
         assert closed["detail"]["status"] == 101
         assert closed["detail"]["bytes_in"] > 70_000
         assert len([link for link in await bench.kit.web.audit(TENANT) if link["action"] == "egress.open"]) == 1
+
+
+@pytest.mark.parametrize("believed", [True, False])
+async def test_a_server_behind_tls_must_show_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, believed: bool
+) -> None:
+    context, ca = certified(tmp_path / "certified", "127.0.0.1" if believed else "other.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    async with speaking(tmp_path / "data", context) as (bench, other), bench.session() as session:
+        if not believed:
+            assert await _status(bench, ASK + "\r\n") == (502, "server_unreachable")
+            assert other.heard == []
+            return
+        async with session.ws_connect("http://box/egress/shop/items") as opened:
+            await opened.receive_str()
+            await opened.send_bytes(b"x" * 300_000)
+            assert await opened.receive_bytes() == b"x" * 300_000
 
 
 async def _status(bench: Bench, said: str) -> tuple[int, str]:

@@ -26,6 +26,8 @@ from freehold.gateway.outward.hosts import Place, place_of
 CONNECT: Final = "CONNECT"
 STANDS: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 LONGEST_WORDS: Final = 400
+LONGEST_HOST: Final = 80
+"""Letters of what is no host that are written down."""
 _BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade"})
 
 
@@ -45,7 +47,13 @@ class Tunnels:
             raise Invalid(
                 "CONNECT has no body.", code="bad_request", status=400, remedy="Send CONNECT HOST:PORT alone."
             )
-        return Tunnel(self, knock, place_of(said.target), said.rest)
+        try:
+            place = place_of(said.target)
+        except Invalid as error:
+            about = {"host": said.target[:LONGEST_HOST], "way": "tunnel"}
+            self.sessions.refused(knock.speaker(), knock.sandbox, about=about, error=error)
+            raise
+        return Tunnel(self, knock, place, said.rest)
 
 
 @final

@@ -12,7 +12,6 @@ import hashlib
 import re
 import ssl
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, final
 
 import httptools
@@ -45,9 +44,16 @@ _CLOSED: Final = bytes((0x88, 2, 0x03, 0xF0))
 class WebSockets:
     """Opens WebSockets for programs."""
 
-    def __init__(self, relay: Relay, guard: Guard, *, idle: float = IDLE_SECONDS) -> None:
-        """Judge by `relay`, go where `guard` lets; end one that was silent for `idle` seconds."""
+    def __init__(
+        self, relay: Relay, guard: Guard, *, idle: float = IDLE_SECONDS, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """
+        Judge by `relay`, go where `guard` lets; end one that was silent for `idle` seconds.
+
+        Servers show who they are by `tls`; unless stated, as this machine believes it.
+        """
         self.relay, self.guard, self.idle = relay, guard, idle
+        self.tls = tls or ssl.create_default_context()
 
     def open(self, knock: Knock, said: Said) -> Held | None:
         """Return the WebSocket that is asked for, if one is; raise `Invalid` for a wish that makes no sense."""
@@ -95,7 +101,7 @@ class _WebSocket(Pipe):
         scheme = shaped.url.partition(":")[0]
         host = place.host.in_url if place.port == PORTS[scheme] else str(place)
         self._request = _request(shaped, host, self._key, self._protocols)
-        tls = _tls() if scheme in ENCRYPTED else None
+        tls = self._sockets.tls if scheme in ENCRYPTED else None
         failed: OSError | None = None
         addresses = await self._sockets.guard.addresses(place, connected.behalf(self._speaker.whom.tenant))
         for address in tried(addresses):
@@ -230,10 +236,3 @@ def _heard(head: bytes) -> _Heard:
 def _not_agreed(why: str) -> Unavailable:
     remedy = "See whether there is a WebSocket at this path, and whether the connection's secret opens it."
     return Unavailable(f"No WebSocket: {why}", code="upgrade_refused", status=502, remedy=remedy)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
