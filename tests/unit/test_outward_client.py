@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +27,8 @@ class Server:
     answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nHi"
     heads: list[str] = field(default_factory=list)
     connections: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody hung up."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -36,6 +38,7 @@ class Server:
                 writer.write(self.answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, OSError):
+            self.left.set()
             writer.close()
 
     def header(self, name: str) -> list[str]:
@@ -99,6 +102,16 @@ async def test_a_tenant_that_may_not_go_there_does_not_ride_on_anothers_open_con
             await get(client, url, OTHER)
         assert await get(client, url, ACME) == (200, b"Hi", "127.0.0.1")
         assert (server.connections, len(server.heads)) == (1, 2)
+
+
+async def test_an_answer_nobody_reads_holds_no_connection() -> None:
+    unread = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbeginning"
+    async with serving(unread) as server, asking(("", NAME, 0)) as client:
+        sent = Sent(method="GET", url=f"http://{NAME}:{server.port}/", headers={})
+        async with aclosing(await client.send(sent, ACME, lambda: None)):
+            pass
+        async with asyncio.timeout(5):
+            await server.left.wait()
 
 
 async def test_cookies_of_one_answer_go_with_no_other_request() -> None:

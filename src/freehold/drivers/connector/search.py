@@ -87,7 +87,7 @@ class WebSearch(ConnectorDriver):
         try:
             async with timeout(self._seconds):
                 answer = await self._client.send(sent, call.to.behalf, call.sent)
-                async with aclosing(answer.chunks):
+                async with aclosing(answer):
                     told = await _told(answer)
         except TimeoutError as error:
             raise Unavailable("The search did not answer in time.", code="search_timeout") from error

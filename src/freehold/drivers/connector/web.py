@@ -101,7 +101,7 @@ class Web(ConnectorDriver):
     async def _page(self, url: str, behalf: Behalf, call: ConnectorCall) -> dict[str, Any]:
         for _ in range(REDIRECTS + 1):
             answer = await self._asked(url, behalf, call)
-            async with aclosing(answer.chunks):
+            async with aclosing(answer):
                 location = answer.headers.get("location", "")
                 if answer.status not in _REDIRECTED or not location:
                     return await _read(url, answer)

@@ -81,7 +81,7 @@ class Webhook(ConnectorDriver):
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._client.send(sent, call.to.behalf, call.sent)
-                async with aclosing(answer.chunks):
+                async with aclosing(answer):
                     return _told(answer.status)
         except TimeoutError as error:
             raise webhook_trouble(Trouble.SILENT) from error

@@ -93,7 +93,7 @@ class Exchange(ABC):
         session.address, session.status = answer.address, answer.status
         gone = asyncio.create_task(self._gone())
         try:
-            async with aclosing(answer.chunks):
+            async with aclosing(answer):
                 await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 self._begun = True
                 async for chunk in answer.chunks:

@@ -130,6 +130,7 @@ class Client:
             pairs=response.raw_headers,
             chunks=_chunks(response, self._told),
             address=str(address),
+            release=response.close,
         )
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -180,7 +181,8 @@ async def _chunks(response: aiohttp.ClientResponse, told: Told) -> AsyncGenerato
     except (aiohttp.ClientError, OSError) as error:
         raise told(kind_of(error)) from error
     finally:
-        response.close() if not response.content.at_eof() else response.release()
+        if not response.content.at_eof():
+            response.close()
 
 
 def _headers(stated: Mapping[str, str], host: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """One request to a server and its answer, as they go over the wire."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -29,3 +29,10 @@ class Answer:
     chunks: AsyncGenerator[bytes, None]
     address: str = ""
     """Of the machine that answered; empty where there was no network."""
+    release: Callable[[], None] = lambda: None
+    """Lets go of the connection."""
+
+    async def aclose(self) -> None:
+        """End it here, whether anybody read it or not: what was never begun to be read ends by nothing else."""
+        await self.chunks.aclose()
+        self.release()

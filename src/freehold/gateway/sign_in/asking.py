@@ -55,8 +55,8 @@ class Asking:
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._client.send(sent, behalf, lambda: reach("gateway", "sent"))
-                async with aclosing(answer.chunks) as chunks:
-                    async for chunk in chunks:
+                async with aclosing(answer):
+                    async for chunk in answer.chunks:
                         body += chunk
                         if len(body) > MOST_BYTES:
                             raise shaping.ProviderRefused("too_long")

@@ -86,7 +86,7 @@ class Http(Discovering):
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._client.send(sent, call.to.behalf, call.sent)
-                async with aclosing(answer.chunks):
+                async with aclosing(answer):
                     body = Body(answer, shaped.blotted)
                     await body.read(whole=again)
         except TimeoutError as error:

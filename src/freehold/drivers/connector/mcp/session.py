@@ -155,7 +155,7 @@ class Session:
 
     async def _found(self, answer: Answer, reading: wire.Reading, number: int) -> Json | None:
         """Return what `answer` says to the request `number`, answering what the server asks meanwhile."""
-        async with aclosing(answer.chunks), aclosing(reading.messages(answer)) as messages:
+        async with aclosing(answer), aclosing(reading.messages(answer)) as messages:
             async for said in messages:
                 message = told.without(said, self._blotted)
                 if "method" in message:
