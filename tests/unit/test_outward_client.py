@@ -126,7 +126,7 @@ async def test_cookies_of_one_answer_go_with_no_other_request() -> None:
 async def test_the_host_is_said_in_one_spelling_and_once(spelt: str) -> None:
     async with serving() as server, asking(("", NAME, 0)) as client:
         said = {"Host": "elsewhere.example", "host": "else.example", "HOST": "e.example"}
-        await get(client, f"http://{spelt}:{server.port}/a%2Fb?c=%20", **said)
+        await get(client, f"http://{spelt}:{server.port}/a%2Fb?c=%20", ACME, **said)
         assert server.header("host") == [f"{NAME}:{server.port}"]
         assert server.heads[-1].startswith("GET /a%2Fb?c=%20 HTTP/1.1\r\n")
 
