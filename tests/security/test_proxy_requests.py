@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.gateway.calls.boxes import BOX_BYTES
 from freehold.gateway.egress.metering import Limits
 from tests.proxies import Server, proxy, serving
 
@@ -138,3 +139,29 @@ async def test_a_request_carries_only_so_much(tmp_path: Path) -> None:
         said = f"POST http://127.0.0.1:{server.port}/ HTTP/1.1\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n"
         assert await box.refused(said.encode() + bytes(5_000)) == (429, "too_much")
         assert "too_much" in {detail.get("why") for _, detail in await box.record()}
+
+
+async def test_what_is_passed_on_as_it_comes_may_be_longer_than_what_is_read_whole(tmp_path: Path) -> None:
+    size = BOX_BYTES + (4 << 20)
+    heard = 0
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        await reader.readuntil(b"\r\n\r\n")
+        while heard < size:
+            heard += len(await reader.read(1 << 16))
+        writer.write(OK)
+        await writer.drain()
+
+    limits = Limits(most_bytes=2 * size, seconds=60, at_once=4)
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with proxy(tmp_path, place, limits=limits) as box:
+        reader, writer = await box.connect()
+        writer.write(f"PUT http://{place}/ HTTP/1.1\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(size >> 20):
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+    server.close()
