@@ -171,7 +171,9 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             partial(Door, engine),
         )
         boxes = await end.enter_async_context(
-            sandboxes_served(settings, keep, drivers, guard, models=door, ready=ready, users=sandbox_users(settings))
+            sandboxes_served(
+                settings, keep, drivers, guard, models=door, accounts=accounts, users=sandbox_users(settings)
+            )
         )
         yield Gateway(
             keep=keep,

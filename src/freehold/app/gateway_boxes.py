@@ -10,7 +10,7 @@ from freehold.gateway.egress.front import fronts
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Limits, Sessions
 from freehold.gateway.egress.plain import Plain
-from freehold.gateway.egress.relay import Ready, Relay
+from freehold.gateway.egress.relay import Accounts, Relay
 from freehold.gateway.egress.routing import BoxRoutes
 from freehold.gateway.egress.tunnel import Tunnels
 from freehold.gateway.egress.websocket import WebSockets
@@ -22,12 +22,19 @@ from freehold.settings import Settings
 
 @asynccontextmanager
 async def sandboxes_served(
-    settings: Settings, keep: Keep, drivers: Drivers, guard: Guard, *, models: Serve, ready: Ready, users: int | None
+    settings: Settings,
+    keep: Keep,
+    drivers: Drivers,
+    guard: Guard,
+    *,
+    models: Serve,
+    accounts: Accounts,
+    users: int | None,
 ) -> AsyncIterator[Boxes]:
     """Give the boxes of a gateway; `users` is the number from which on sandboxes are users of their own."""
     limits = Limits(most_bytes=settings.egress_bytes, seconds=settings.egress_seconds, at_once=settings.egress_at_once)
     sessions, client = Sessions(keep, limits), Client(guard)
-    relay = Relay(keep, drivers, sessions, client, ready)
+    relay = Relay(keep, drivers, sessions, client, accounts)
     judge = Judge(guard)
     front = fronts(Tunnels(sessions, judge).open, WebSockets(relay, guard).open)
     routes = BoxRoutes(models, relay, Plain(sessions, judge, client))

@@ -23,8 +23,8 @@ _GONE: Final = "caller_gone"
 class Change(Protocol):
     """What becomes of an answer's bytes on their way to the program."""
 
-    def feed(self, piece: bytes) -> bytes:
-        """Return what may go on now that `piece` came."""
+    def feed(self, piece: bytes) -> Iterable[bytes]:
+        """Give what may go on now that `piece` came; it may be much, and comes in pieces."""
         ...
 
     def end(self) -> bytes:
@@ -98,8 +98,10 @@ class Exchange(ABC):
                 self._begun = True
                 async for chunk in answer.chunks:
                     session.came(len(chunk))
-                    if piece := chunk if change is None else change.feed(chunk):
-                        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                    for piece in (chunk,) if change is None else change.feed(chunk):
+                        if piece:
+                            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                        await asyncio.sleep(0)  # a program that reads fast lets us wait for nothing
                 await self._send({"type": "http.response.body", "body": b"" if change is None else change.end()})
         finally:
             gone.cancel()

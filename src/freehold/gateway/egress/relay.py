@@ -6,9 +6,9 @@ about who asks go with it. What comes back is passed on as it comes, without the
 as the connection itself leads.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from sqlalchemy import Connection as Tx
 from typing_extensions import override
@@ -37,8 +37,19 @@ KIND: Final = "http"
 SENT_WHOLE: Final = 1 << 20
 """Bytes of a body that is read whole before it is sent, so that the outside is told its length."""
 
-Ready = Callable[[str, str], Awaitable[None]]
-"""Sees to it that the connection (tenant, name) can be opened, before a transaction opens it."""
+UNAUTHORIZED: Final = 401
+
+
+class Accounts(Protocol):
+    """Looks after the accounts behind connections."""
+
+    async def ready(self, tenant: str, name: str) -> None:
+        """See to it that a connection can be opened, before a transaction opens it."""
+        ...
+
+    async def doubted(self, tenant: str, name: str) -> None:
+        """Take note that a server does not know what opened a connection."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +68,10 @@ class Wanted:
 class Relay:
     """Sends requests of programs on by connections."""
 
-    def __init__(self, keep: Keep, drivers: Drivers, sessions: Sessions, client: Client, ready: Ready) -> None:
+    def __init__(self, keep: Keep, drivers: Drivers, sessions: Sessions, client: Client, accounts: Accounts) -> None:
         """Find connections among `drivers`' kinds, and send through `client`."""
         self.sessions = sessions
-        self._keep, self._drivers, self._client, self._ready = keep, drivers, client, ready
+        self._keep, self._drivers, self._client, self._accounts = keep, drivers, client, accounts
 
     def of(self, speaker: Speaker, box: str) -> App:
         """Return what answers requests of `speaker`."""
@@ -77,7 +88,7 @@ class Relay:
         """Judge what is wanted and write it down; return the session, and what is sent where."""
         tenant = speaker.whom.tenant
         operation = standing.require_grant(speaker, wanted.connection, wanted.method)
-        await self._ready(tenant, wanted.connection)
+        await self._accounts.ready(tenant, wanted.connection)
         found: list[tuple[Connected, Shaped]] = []
         about = {"connection": wanted.connection, "operation": operation}
 
@@ -99,7 +110,10 @@ class Relay:
 
     async def send(self, sent: Sent, connected: Connected, tenant: str) -> Answer:
         """Send a request and return its answer from the head on."""
-        return await self._client.send(sent, connected.behalf(tenant), lambda: reach("gateway", "sent"))
+        answer = await self._client.send(sent, connected.behalf(tenant), lambda: reach("gateway", "sent"))
+        if answer.status == UNAUTHORIZED:
+            await self._accounts.doubted(tenant, connected.name)
+        return answer
 
 
 @final
@@ -146,9 +160,9 @@ class _Cleaned:
         told = answers.headers(self._answer.headers, self._blot, base=self._base, prefix=prefix)
         return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in told.items()]
 
-    def feed(self, piece: bytes) -> bytes:
-        """Return what may go on now that `piece` came."""
-        return self._blot.feed(self._unpacked.feed(piece))
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Give what may go on now that `piece` came."""
+        return map(self._blot.feed, self._unpacked.pieces(piece))
 
     def end(self) -> bytes:
         """Return the rest."""
