@@ -14,7 +14,7 @@ from freehold.gateway.ports import Credential
 from freehold.gateway.requesting.answers import headers, location
 from freehold.gateway.requesting.injecting import blotted
 from freehold.gateway.requesting.scrubbing import BLOT, Blot
-from freehold.gateway.requesting.unpacking import Unpacked
+from freehold.gateway.requesting.unpacking import PIECE, Unpacked
 from tests.canaries import Finder, planted, repeated
 
 SECRET = "sk-ab/ab+abab7f"
@@ -178,3 +178,9 @@ def test_headers_are_told_without_cookies_the_way_and_the_credential() -> None:
         "location": "/egress/api/x?api_key=[secret]",
         "etag": '"1"',
     }
+
+
+def test_what_was_packed_comes_in_small_pieces_however_much_it_is() -> None:
+    packed = gzip.compress(bytes(20 << 20))
+    pieces = list(Unpacked("gzip", 1 << 30).pieces(packed))
+    assert (sum(map(len, pieces)), max(map(len, pieces))) == (20 << 20, PIECE)

@@ -1,7 +1,7 @@
 """Unpacking what a server packed although nobody asked for that: what is packed could hide a credential."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, final
 
 from freehold.core.errors import Exhausted, Unavailable
@@ -9,6 +9,8 @@ from freehold.core.errors import Exhausted, Unavailable
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _SMALLEST: Final = 18
 """Bytes of the shortest thing that gzip makes."""
+PIECE: Final = 1 << 16
+"""Bytes that are unpacked at a time: a thousand times what was sent may come of it, and nobody waits for all that."""
 
 
 def is_plain(encoding: str) -> bool:
@@ -32,7 +34,7 @@ class Unpacked:
         self._left, self._cut = most, cut
         self.full = False
         """Whether more came than is allowed, and was cut off."""
-        self._step: Callable[[bytes], bytes] = self._plain if is_plain(said) else self._inflated
+        self._step: Callable[[bytes], Iterator[bytes]] = self._plain if is_plain(said) else self._inflated
         self._packed = zlib.decompressobj(_GZIP) if said in {"gzip", "x-gzip"} else None
         self._begun = False
 
@@ -43,35 +45,41 @@ class Unpacked:
         Raises `Exhausted` (`too_much`) when more comes than is allowed, `Unavailable` (`unreadable_answer`) for what
         is not packed as it was said to be.
         """
+        return b"".join(self.pieces(data))
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Give what `data` adds in pieces, so that others get a turn in between; raise as `feed` does."""
         try:
-            found = self._step(data) if data else b""
+            for found in self._step(data) if data else ():
+                self.full = len(found) > self._left
+                if self.full and not self._cut:
+                    raise too_much()
+                kept = found[: self._left]
+                self._left -= len(kept)
+                yield kept
+                if self.full:
+                    return
         except zlib.error as error:
             raise unreadable() from error
-        self.full = len(found) > self._left
-        if self.full and not self._cut:
-            raise too_much()
-        found = found[: self._left]
-        self._left -= len(found)
-        return found
 
     def end(self) -> None:
         """Raise `Unavailable` (`unreadable_answer`) if what was packed is not all there."""
         if self._begun and self._packed is not None and not self._packed.eof:
             raise unreadable()
 
-    def _plain(self, data: bytes) -> bytes:
-        return data
+    def _plain(self, data: bytes) -> Iterator[bytes]:
+        yield data
 
-    def _inflated(self, data: bytes) -> bytes:
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
         if self._packed is None:  # some servers say deflate and mean it without a head
             self._packed = zlib.decompressobj(zlib.MAX_WBITS if data[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS)
         self._begun, found = True, b""
-        while data and len(found) <= self._left:
-            if self._packed.eof:
+        while data or len(found) == PIECE:  # a whole piece may not be all that came of what was sent
+            if data and self._packed.eof:
                 self._packed = zlib.decompressobj(_GZIP)  # one packet may follow the other
-            found += self._packed.decompress(data, self._left - len(found) + 1)
+            found = self._packed.decompress(data, PIECE)
             data = self._packed.unconsumed_tail or self._packed.unused_data
-        return found
+            yield found
 
 
 def unreadable() -> Unavailable:
