@@ -285,9 +285,8 @@ class Effects:
         return outcome
 
     def _close(self, tx: Tx, intent: Intent, usage: str, outcome: Outcome, metered: UsageState) -> None:
-        meter.close(tx, self._keep, tenant=intent.tenant, usage_id=usage, state=metered)
         stored = {"result": outcome.result} if outcome.error is None else {"error": outcome.error}
-        ledger.close(
+        size = ledger.close(
             tx,
             self._keep,
             tenant=intent.tenant,
@@ -297,3 +296,4 @@ class Effects:
             actor=intent.actor,
             detail={"code": outcome.error["code"]} if outcome.error else {},
         )
+        meter.close(tx, self._keep, tenant=intent.tenant, usage_id=usage, state=metered, bytes_out=size)

@@ -195,12 +195,13 @@ def close(
     actor: str,
     detail: dict[str, Any] | None = None,
     approver: str = "",
-) -> None:
-    """Write down what became of an effect; its key begins with its run."""
-    sealed = _sealed(tx, keep, tenant, key, outcome)
+) -> int:
+    """Write down what became of an effect, and return how many bytes that is; its key begins with its run."""
+    plain = _plain(outcome)
+    sealed = keep.sealer(tx, tenant).seal(plain, name=key, purpose=OUTCOME)
     values = {"state": state, "outcome": sealed, "closed_at": keep.now()}
     tx.execute(_MOVE, _is(tenant, key) | values)
-    result = digest_of(outcome)
+    result = hashlib.sha256(plain).hexdigest()
     keep.note(
         tx,
         tenant,
@@ -212,6 +213,7 @@ def close(
         approver=approver,
         result=result,
     )
+    return len(plain)
 
 
 def run_of(key: str) -> str:

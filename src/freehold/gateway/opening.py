@@ -65,9 +65,10 @@ class Opened:
 
 
 def opening_of(intent: Intent, kind: UsageKind, at: datetime) -> meter.Opening:
-    """Return the usage row that is opened with an intent."""
+    """Return the usage row that is opened with an intent; what is asked counts as it is kept, not as it is sent."""
     whom = Whom(tenant=intent.tenant, agent=intent.agent, version=intent.version, run=intent.run)
-    return meter.Opening(whom=whom, kind=kind, key=intent.key, provider=intent.connection, opened_at=at)
+    size = len(intent.arguments or b"")
+    return meter.Opening(whom=whom, kind=kind, key=intent.key, provider=intent.connection, bytes_in=size, opened_at=at)
 
 
 def told_of(standing: Standing | None, intent: Intent) -> Outcome:
