@@ -1,6 +1,8 @@
 """WebSockets by a connection: opened where a request may go, with its credential, and nothing but frames after that."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +22,7 @@ ASK = (
     "GET /egress/shop/items HTTP/1.1\r\nHost: box\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -186,3 +189,21 @@ async def test_other_upgrades_are_ordinary_requests(tmp_path: Path) -> None:
         assert said.startswith(b"HTTP/1.1 200")
         (heard,) = bench.outside.heard
         assert heard.header("upgrade") == heard.header("http2-settings") == []
+
+
+async def test_a_flood_of_the_smallest_frames_arrives_whole_and_holds_nobody_up(tmp_path: Path) -> None:
+    accepted = base64.b64encode(hashlib.sha1(b"AAAAAAAAAAAAAAAAAAAAAA==" + GUID).digest())
+    flood = b"\x89\x00" * 50_000 + bytes([0x81, len(TOKEN)]) + TOKEN.encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.write(b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n" + flood)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base = {"base_url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2"}
+    async with relaying(tmp_path / "data", config=base) as bench:
+        said = await bench.raw((ASK + "\r\n").encode())
+    server.close()
+    assert said.partition(b"\r\n\r\n")[2] == flood.replace(TOKEN.encode(), b"*" * len(TOKEN))

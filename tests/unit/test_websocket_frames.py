@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import Denied
-from freehold.gateway.egress.frames import Frames
+from freehold.gateway.egress.frames import AT_ONCE, MOST_HELD, Frames
 from freehold.gateway.ports import Credential
 
 SECRET = "tok-canary-5d1f0c9a7e2b"
@@ -102,3 +102,20 @@ def _payload(said: bytes) -> bytes:
         found += said[at + 2 : at + 2 + said[at + 1]]
         at += 2 + said[at + 1]
     return found
+
+
+def test_a_message_that_never_ends_is_not_waited_for_for_ever() -> None:
+    frames = Frames([Credential(SECRET)])
+    frames.feed(frame(SECRET[:1].encode(), fin=False))
+    with pytest.raises(Denied) as caught:
+        b"".join(map(frames.feed, [frame(b"x" * 100, 9)] * MOST_HELD))
+    assert caught.value.code == "bad_frame"
+
+
+def test_no_more_frames_are_looked_at_in_one_go_than_others_can_wait_for() -> None:
+    frames, said = Frames([Credential(SECRET)]), frame(b"") * (2 * AT_ONCE) + frame(SECRET.encode())
+    heard = frames.feed(said)
+    assert (len(heard), frames.more) == (2 * AT_ONCE, True)
+    while frames.more:
+        heard += frames.feed(b"")
+    assert heard == said.replace(SECRET.encode(), b"*" * len(SECRET))

@@ -20,6 +20,10 @@ _CONTROL: Final = 0x8
 _CONTROL_MOST: Final = 125
 _LONGER: Final = {126: 2, 127: 8}
 _BLOT: Final = ord("*")
+AT_ONCE: Final = 1_000
+"""Frames that are looked at in one go: the smallest have two bytes, and others wait meanwhile."""
+MOST_HELD: Final = 1 << 18
+"""Bytes that may stand behind what could be the beginning of a credential: a server may never end its message."""
 
 
 @final
@@ -30,8 +34,11 @@ class Frames:
         """Blot every spelling of `blotted` out."""
         found = {spelling.encode() for one in blotted for spelling in one.spellings}
         self._spellings = sorted(found, key=lambda spelling: (-len(spelling), spelling))
+        self._shortest = min(map(len, self._spellings), default=0)
         self._raw = bytearray()
         """Read, and not looked at yet: the beginning of a frame."""
+        self.more = False
+        """Whether some of what came waits to be looked at: feed it nothing, and it goes on."""
         self._left, self._first = 0, 0
         """Bytes of this frame's payload that are still to come, and how it began."""
         self._out = bytearray()
@@ -46,12 +53,13 @@ class Frames:
         if not self._spellings:
             return data
         self._raw += data
-        while self._step():
-            pass
+        self.more = all(self._step() for _ in range(AT_ONCE))
         keep = self._places[0] if self._places else len(self._out)
         gone = bytes(self._out[:keep])
         del self._out[:keep]
         self._places = [place - keep for place in self._places]
+        if len(self._out) > MOST_HELD:
+            raise bad_frame()
         return gone
 
     def _step(self) -> bool:
@@ -106,6 +114,8 @@ class Frames:
         self._places = [place(at) for at in range(len(clean) - keep, len(clean))]
 
     def _without(self, said: bytearray) -> bytearray:
+        if len(said) < self._shortest:
+            return said
         for spelling in self._spellings:
             said = said.replace(spelling, bytes([_BLOT]) * len(spelling))
         return said

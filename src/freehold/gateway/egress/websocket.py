@@ -89,7 +89,7 @@ class _WebSocket(Pipe):
         self._sockets, self._key = sockets, key
         self._wanted, self._protocols = _wanted(said), _protocols(said)
         self._request, self._frames, self._agreed = b"", Frames(()), False
-        self._head, self._held = bytearray(), bytearray()
+        self._head, self._held, self._full = bytearray(), bytearray(), False
 
     @override
     async def dialled(self) -> None:
@@ -139,7 +139,7 @@ class _WebSocket(Pipe):
     @override
     def inward(self, data: bytes) -> bytes:
         if self._agreed:
-            return self._frames.feed(data)
+            return self._looked_through(data)
         self._head += data
         end = self._head.find(b"\r\n\r\n")
         if end < 0 and len(self._head) <= MOST_BYTES:
@@ -148,7 +148,33 @@ class _WebSocket(Pipe):
         greeting = self._agree(_heard(head))
         self._agreed = True
         self.send(bytes(self._held))
-        return greeting + self._frames.feed(rest)
+        return greeting + self._looked_through(rest)
+
+    @override
+    def pause_writing(self) -> None:
+        self._full = True
+        super().pause_writing()
+
+    @override
+    def resume_writing(self) -> None:
+        self._full = False
+        self._read_on()
+
+    def _looked_through(self, data: bytes) -> bytes:
+        """Return what may go on of what came; while some of it waits, nothing more is read."""
+        passed = self._frames.feed(data)
+        if self._frames.more and (far := self._standing()) is not None and not far.transport.is_closing():
+            far.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._look_on)
+        return passed
+
+    def _look_on(self) -> None:
+        self.came(b"")
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._full and not self._frames.more:
+            super().resume_writing()
 
     @override
     def parting(self, error: FreeholdError, *, stood: bool) -> bytes:
