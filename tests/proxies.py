@@ -23,12 +23,13 @@ from freehold.gateway.egress.metering import Limits, Sessions
 from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.tunnel import Tunnels
 from freehold.gateway.keeping import Keep
+from freehold.gateway.money_tables import usage
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.destinations import Allowed
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.outward.lookups import Lookup
 from freehold.gateway.requests import BoxRequest
-from freehold.gateway.tables import audit, usage, versions
+from freehold.gateway.tables import audit, versions
 from freehold.settings import Settings
 from freehold.testing.clock import FakeClock
 from tests.dialling import loopback

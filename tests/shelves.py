@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from freehold.app.database import FILE
 from freehold.app.gateway_store import MIGRATIONS as OF_THE_GATEWAY
-from freehold.gateway.tables import destinations
+from freehold.gateway.connection_tables import destinations
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate
 

@@ -20,7 +20,7 @@ from freehold.gateway.calls.routing import Ways
 from freehold.gateway.connections import Drivers
 from freehold.gateway.formats import Api, Asked, Caller
 from freehold.gateway.money.prices import Prices
-from freehold.gateway.tables import usage
+from freehold.gateway.money_tables import usage
 from tests.purses import TENANT, WHOM, Purse, purse
 
 QUESTION = b'{"messages":[{"role":"user","content":"Hello"}],"max_tokens":50}'

@@ -13,7 +13,8 @@ from freehold.audit.asking import Asking, asking
 from freehold.core.errors import Conflict
 from freehold.gateway.asked import Whom
 from freehold.gateway.money import meter
-from freehold.gateway.tables import accounts, audit, epochs, usage
+from freehold.gateway.money_tables import accounts, usage
+from freehold.gateway.tables import audit, epochs
 from freehold.store.db import Database, sqlite_address
 from freehold.store.prepared import Prepared
 from tests.purses import TENANT, Purse, purse

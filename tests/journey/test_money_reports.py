@@ -11,7 +11,7 @@ from freehold.core.money import BudgetScope, Period, UsageState
 from freehold.gateway import mending
 from freehold.gateway.asked import Whom
 from freehold.gateway.money import accounts, usage, warnings
-from freehold.gateway.tables import usage as rows
+from freehold.gateway.money_tables import usage as rows
 from freehold.testing.clock import START
 from tests.purses import TENANT, WHOM, Purse, purse, talk
 

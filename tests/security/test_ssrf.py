@@ -12,12 +12,12 @@ from sqlalchemy import delete, update
 from freehold.core.effects import EffectState
 from freehold.core.errors import Denied, Invalid, Unavailable
 from freehold.gateway.asked import Behalf
+from freehold.gateway.connection_tables import connections, destinations
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.destinations import ANY, Open
 from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.ports import NotSent
-from freehold.gateway.tables import connections, destinations
 from tests.forms import ELSEWHERE, LOOPBACK, URLS, trap
 from tests.gateways import SECRET, TENANT, Kit, effect, running, work
 

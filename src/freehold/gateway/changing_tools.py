@@ -18,9 +18,9 @@ from freehold.audit.canonical import digest
 from freehold.core.effects import EffectKind
 from freehold.core.errors import Invalid, NotFound
 from freehold.core.tools import Tool
+from freehold.gateway.connection_tables import tools
 from freehold.gateway.connections import Connected, Drivers
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import tools
 from freehold.gateway.tools import always, hash_of, rows_of, tool_of
 
 MOST: Final = 1_000

@@ -13,11 +13,11 @@ from freehold.core.effects import BUDGET, SANDBOX, WEB
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.gateway import oauth, secrets, tokens
 from freehold.gateway.asked import Behalf
+from freehold.gateway.connection_tables import connections, tools
 from freehold.gateway.formats import ModelDriver
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.stating import require_open
 from freehold.gateway.ports import ConnectorDriver, Credential
-from freehold.gateway.tables import connections, tools
 
 REHEARSAL: Final = "rehearsal"
 MAIL: Final = "mail"

@@ -17,9 +17,10 @@ from sqlalchemy import Table, func, or_, select, update
 
 from freehold.audit.recording import PLATFORM
 from freehold.gateway import data_keys, ledger, pairs, secrets
+from freehold.gateway.connection_tables import SIGN_IN, sign_ins
 from freehold.gateway.keeping import Keep
 from freehold.gateway.manifests import fingerprint
-from freehold.gateway.tables import SIGN_IN, effects, key_pairs, sign_ins
+from freehold.gateway.tables import effects, key_pairs
 from freehold.gateway.tables import secrets as secret_table
 from freehold.vault.keyfile import master_key, next_key, put_in_place
 from freehold.vault.sealing import Sealer, Vault, generation_of

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from freehold.audit.canonical import digest
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, Invalid, NotFound
+from freehold.gateway.connection_tables import connections
 from freehold.gateway.keeping import Keep
 from freehold.gateway.manifests import fingerprint
 from freehold.gateway.ports import Credential
-from freehold.gateway.tables import connections, secrets
+from freehold.gateway.tables import secrets
 
 PURPOSE: Final = "secret"
 MAX_BYTES: Final = 65_536

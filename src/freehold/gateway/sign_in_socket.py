@@ -10,6 +10,8 @@ from sqlalchemy import select, update
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Invalid
 from freehold.gateway import connections, tokens
+from freehold.gateway.connection_tables import TokenState
+from freehold.gateway.connection_tables import tokens as token_table
 from freehold.gateway.connections import Drivers
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.keeping import Keep
@@ -21,8 +23,6 @@ from freehold.gateway.sign_in.asking import Asking
 from freehold.gateway.sign_in.devices import Devices
 from freehold.gateway.sign_in.exchanging import Exchange
 from freehold.gateway.sign_in.flows import Arrival, Flows
-from freehold.gateway.tables import TokenState
-from freehold.gateway.tables import tokens as token_table
 from freehold.gateway.tokens import Account
 
 SOON: Final = timedelta(days=3)

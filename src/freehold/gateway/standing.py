@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import bindparam, case, func, select
 
 from freehold.core.money import BudgetScope, Period, UsageState, begins, ends
-from freehold.gateway.tables import usage
+from freehold.gateway.money_tables import usage
 
 _WHOLE: Final = frozenset({BudgetScope.TIER, BudgetScope.TENANT})
 _OPEN: Final = usage.c.state == UsageState.OPEN

@@ -18,9 +18,9 @@ from freehold.gateway import switches
 from freehold.gateway.edge import Answer, route
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import budgets, warnings
+from freehold.gateway.money_tables import budget_warnings
+from freehold.gateway.money_tables import budgets as budget_table
 from freehold.gateway.requests import Nothing
-from freehold.gateway.tables import budget_warnings
-from freehold.gateway.tables import budgets as budget_table
 
 _LIMITS: Final = select(budget_table.c.tenant, budget_table.c.limit_nano).where(
     budget_table.c.scope == BudgetScope.TIER, budget_table.c.period == Period.MONTH

@@ -16,10 +16,10 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Unavailable
 from freehold.gateway import secrets
+from freehold.gateway.connection_tables import TokenState, tokens
 from freehold.gateway.keeping import Keep
 from freehold.gateway.oauth import not_connected
 from freehold.gateway.ports import Credential
-from freehold.gateway.tables import TokenState, tokens
 
 _PREFIX: Final = "oauth:"
 _FIND: Final = select(tokens).where(

@@ -15,8 +15,8 @@ from freehold.audit.canonical import digest
 from freehold.core.errors import NotFound
 from freehold.core.tools import Tool
 from freehold.gateway import connections
+from freehold.gateway.connection_tables import tools
 from freehold.gateway.connections import Connected, Drivers
-from freehold.gateway.tables import tools
 
 _FIND = select(tools).where(
     tools.c.tenant == bindparam("of_owner"),

@@ -17,7 +17,7 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Invalid, NotFound
 from freehold.core.money import Level
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import levels
+from freehold.gateway.money_tables import levels
 
 MOST: Final = 8
 """Routes of one level: each that fails costs the asker time."""

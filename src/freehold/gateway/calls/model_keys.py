@@ -23,7 +23,7 @@ from freehold.core.errors import Invalid, NotFound
 from freehold.core.money import Level
 from freehold.gateway.calls.levels import good_routes
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import model_keys
+from freehold.gateway.money_tables import model_keys
 
 PREFIX: Final = "fhm_"
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, insert, select, update
 from freehold.audit.canonical import fingerprint
 from freehold.core.errors import Conflict, Invalid
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import accounts, audit
+from freehold.gateway.money_tables import accounts
+from freehold.gateway.tables import audit
 
 PPM: Final = 1_000_000
 MAX_MARKUP: Final = 100 * PPM

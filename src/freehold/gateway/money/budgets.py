@@ -9,7 +9,7 @@ from freehold.audit.canonical import fingerprint
 from freehold.core.errors import Invalid, NotFound
 from freehold.core.money import Budget, BudgetScope, Level, Period
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import budgets
+from freehold.gateway.money_tables import budgets
 
 EACH_RUN: Final = "*"
 MAX_NANO: Final = 1 << 62

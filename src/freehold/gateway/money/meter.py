@@ -28,8 +28,8 @@ from freehold.core.money import UsageKind, UsageState
 from freehold.gateway.asked import Units, Whom
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money import accounts
-from freehold.gateway.tables import accounts as accounts_table
-from freehold.gateway.tables import usage
+from freehold.gateway.money_tables import accounts as accounts_table
+from freehold.gateway.money_tables import usage
 from freehold.store.prepared import Prepared
 
 _OPENED: Final = (

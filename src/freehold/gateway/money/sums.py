@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Tx
 from sqlalchemy import and_, bindparam, func, select
 
 from freehold.core.money import BudgetScope, Period, begins, ends, window
-from freehold.gateway.tables import usage
+from freehold.gateway.money_tables import usage
 
 _WHO: Final = (usage.c.agent, usage.c.model_key, usage.c.level, (usage.c.run != "").label("runs"), usage.c.attended)
 _TODAY: Final = and_(usage.c.opened_at >= bindparam("dawn"), usage.c.opened_at < bindparam("night")).label("today")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection as Tx
 from freehold.core.errors import Invalid
 from freehold.core.money import UsageState
 from freehold.gateway.money.prices import UNKNOWN
-from freehold.gateway.tables import usage
+from freehold.gateway.money_tables import usage
 
 MAX_ROWS: Final = 1_000
 MAX_GROUPS: Final = 10_000

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from freehold.core.money import BudgetScope, Period
 from freehold.gateway.keeping import Keep
 from freehold.gateway.money.counters import Tally
-from freehold.gateway.tables import budget_warnings
+from freehold.gateway.money_tables import budget_warnings
 
 MARKS: Final = (50, 80, 100)
 NEARLY: Final = 90

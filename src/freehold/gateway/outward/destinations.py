@@ -11,9 +11,9 @@ from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, NotFound
 from freehold.gateway import secrets
 from freehold.gateway.asked import Behalf
+from freehold.gateway.connection_tables import destinations
 from freehold.gateway.keeping import Keep
 from freehold.gateway.outward.hosts import Place, host_of, place_of
-from freehold.gateway.tables import destinations
 
 ANY: Final = 0
 """The port that stands for all."""

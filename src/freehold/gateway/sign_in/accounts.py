@@ -18,14 +18,14 @@ from sqlalchemy import and_, func, or_, select
 from freehold.core.effects import BUDGET, SANDBOX
 from freehold.core.errors import FreeholdError, NotFound
 from freehold.gateway import connections, secrets, switches, tokens
+from freehold.gateway.connection_tables import TokenState
+from freehold.gateway.connection_tables import tokens as token_table
 from freehold.gateway.connections import Drivers
 from freehold.gateway.keeping import Keep
 from freehold.gateway.oauth import Terms, terms_of
 from freehold.gateway.ports import Credential
 from freehold.gateway.sign_in import begun, shaping
 from freehold.gateway.sign_in.asking import Asking
-from freehold.gateway.tables import TokenState
-from freehold.gateway.tables import tokens as token_table
 from freehold.gateway.tokens import Account, Granted
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select, update
 
 from freehold.audit.recording import PLATFORM
 from freehold.core.errors import Conflict, NotFound
+from freehold.gateway.connection_tables import SIGN_IN, sign_ins
 from freehold.gateway.keeping import Keep
-from freehold.gateway.tables import SIGN_IN, sign_ins
 
 KEPT: Final = timedelta(days=7)
 SPENT, CONNECTED, DENIED, FAILED, EXPIRED = "spent", "connected", "denied", "failed", "expired"
