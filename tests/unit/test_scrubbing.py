@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.gateway.ports import Call, Credential, ModelReply
+from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.scrubbing import Scrubbed, scrubbed
 from tests.canaries import Finder, planted, repeated
 
@@ -38,6 +39,19 @@ def test_pieces_come_to_the_same_as_the_whole(words: list[str], cuts: list[int])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_usual_spelling_is_found_letter_by_letter(way: str) -> None:
     assert passed(f"you sent {way}!", list(range(200))) == "you sent [secret]!"
+
+
+def test_a_credential_is_blotted_out_wherever_it_stands() -> None:
+    blot = Blot(Credential("1234567890123"))
+    said = blot.within({"a1234567890123": [1234567890123, "x 1234567890123", None, True, 1.5]})
+    assert said == {"a[secret]": ["[secret]", "x [secret]", None, True, 1.5]}
+
+
+def test_no_sign_is_cut_in_two() -> None:
+    assert (
+        passed("schlüssel sk-ä\ud800 schlüsselring", list(range(40)), "schlüsselring")
+        == "schlüssel sk-ä\ud800 [secret]"
+    )
 
 
 def test_text_is_not_held_up_when_nothing_is_secret() -> None:

@@ -19,6 +19,7 @@ from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential
 from freehold.gateway.requesting import checking, injecting
+from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.requesting.shaping import fixed
 from freehold.gateway.requesting.unpacking import Unpacked
 
@@ -91,9 +92,9 @@ class WebSearch(ConnectorDriver):
                     told = await _told(answer)
         except TimeoutError as error:
             raise Unavailable("The search did not answer in time.", code="search_timeout") from error
-        blotted = injecting.blotted(config, call.to.credential)
+        blot = Blot(*injecting.blotted(config, call.to.credential))
         most = _count(call.arguments, service)
-        return {"results": [_scrubbed(result, blotted) for result in results_of(service, told)[:most]]}
+        return {"results": blot.within(results_of(service, told)[:most])}
 
     def _sent(self, service: Search, config: Mapping[str, Any], call: ConnectorCall) -> Sent:
         asked = self._asked(service, call.arguments)
@@ -188,13 +189,6 @@ def _refusal(status: int) -> FreeholdError:
     if status == 429 or status >= 500:  # noqa: PLR2004
         return Unavailable(said, code="search_unavailable", after=10.0)
     return Invalid(said, code="search_refused", remedy="Look at base_url; a searxng must be told to answer with JSON.")
-
-
-def _scrubbed(result: Mapping[str, str], blotted: Sequence[Credential]) -> dict[str, str]:
-    found = dict(result)
-    for credential in blotted:
-        found = {name: credential.scrub(value) for name, value in found.items()}
-    return found
 
 
 def _bad(what: str, remedy: str) -> Invalid:

@@ -13,6 +13,7 @@ from freehold.core.errors import Unavailable
 from freehold.gateway.outward.exchange import Answer
 from freehold.gateway.ports import Credential
 from freehold.gateway.requesting import answers
+from freehold.gateway.requesting.charsets import known
 from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.requesting.unpacking import Unpacked
 
@@ -63,6 +64,11 @@ class Body:
                 return  # and what may be the beginning of a credential stays where it is
         self._found.append(self._blot.end())
 
+    @property
+    def size(self) -> int:
+        """How many bytes of it are told."""
+        return sum(map(len, self._found))
+
     def told(self, base: str) -> dict[str, Any]:
         """Return the whole answer as it is told."""
         headers = answers.headers(self._answer.headers, self._blot, base=base, prefix="")
@@ -90,18 +96,15 @@ class Body:
 
     def _text(self, said: bytes, rest: str) -> str:
         stated = dict(part.strip().partition("=")[::2] for part in rest.split(";"))
-        try:
-            text = said.decode(stated.get("charset", "").strip("\"'") or "utf-8", "replace")
-        except LookupError:
-            text = said.decode("utf-8", "replace")
+        text = said.decode(known(stated.get("charset", "").strip("\"'") or "utf-8"), "replace")
         return self._blot.whole(text)
 
     def _clean(self, said: bytes) -> Any:
         value = json.loads(said, parse_int=_whole, parse_float=_fraction, parse_constant=str)
-        if b"\\" not in said:
+        if b"\\" not in said and b"\0" not in said:
             return value  # what the bytes said is what they mean, and those were looked through
         spelt = json.dumps(value, ensure_ascii=False)
-        return value if self._blot.whole(spelt) == spelt else _scrubbed(value, self._blot)
+        return value if self._blot.whole(spelt) == spelt else self._blot.within(value)
 
 
 def _matters(name: str) -> bool:
@@ -125,11 +128,3 @@ def _shallow(value: Any, left: int) -> Any:
         if isinstance(one, (dict, list)):
             _shallow(one, left - 1)
     return value
-
-
-def _scrubbed(value: Any, blot: Blot) -> Any:
-    if isinstance(value, str):
-        return blot.whole(value)
-    if isinstance(value, dict):
-        return {blot.whole(name): _scrubbed(one, blot) for name, one in value.items()}
-    return [_scrubbed(one, blot) for one in value] if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.ports import NotSent, Reached
 from freehold.gateway.requesting.injecting import blotted, inject
+from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.requesting.shaping import fixed
 
 MAX_PAGES: Final = 50
@@ -48,7 +49,7 @@ class Session:
     def __init__(self, client: Client, to: Reached, sleep: Sleep) -> None:
         """Talk through `client` to the server of the connection `to`."""
         self._client, self._to, self._sleep = client, to, sleep
-        self._blotted = blotted(to.config, to.credential)
+        self._blot = Blot(*blotted(to.config, to.credential))
         self._numbers = itertools.count(1)
         self._id, self._version = "", ""
         self._alone = False
@@ -157,7 +158,7 @@ class Session:
         """Return what `answer` says to the request `number`, answering what the server asks meanwhile."""
         async with aclosing(answer), aclosing(reading.messages(answer)) as messages:
             async for said in messages:
-                message = told.without(said, self._blotted)
+                message = self._blot.within(said)
                 if "method" in message:
                     await self._heard(message)
                 elif message.get("id") == number:

@@ -9,7 +9,6 @@ import msgspec
 
 from freehold.core.effects import EffectKind
 from freehold.core.tools import Tool
-from freehold.gateway.ports import Credential
 
 Json = dict[str, Any]
 
@@ -69,22 +68,6 @@ def result_of(told: Mapping[str, Any]) -> Json:
 def error_of(told: Mapping[str, Any]) -> Json:
     """Return what a call came to that the server answered with an error of the protocol."""
     return {"content": [{"type": "text", "text": str(told.get("message") or "")[:MAX_TEXT]}], "is_error": True}
-
-
-def without(value: Any, credentials: Sequence[Credential]) -> Any:
-    """Return `value` with every one of `credentials` blotted out, wherever in it they stand."""
-    match value:
-        case str():
-            for credential in credentials:
-                value = credential.scrub(value)
-            return value
-        case dict():
-            return {without(name, credentials): without(one, credentials) for name, one in value.items()}
-        case list():
-            return [without(one, credentials) for one in value]
-        case _:  # a credential may be all digits
-            spelt = str(value)
-            return value if without(spelt, credentials) == spelt else without(spelt, credentials)
 
 
 def _repeats(structured: Json, content: Sequence[Json]) -> bool:
