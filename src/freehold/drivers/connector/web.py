@@ -5,7 +5,6 @@ It carries no credential and no cookie, sends nothing but an address, and goes o
 followed here, a few, each judged like the first address.
 """
 
-import codecs
 import re
 from asyncio import timeout
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.hosts import host_of
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent
+from freehold.gateway.requesting.charsets import known
 from freehold.gateway.requesting.unpacking import Unpacked
 
 SECONDS: Final = 60.0
@@ -46,10 +46,6 @@ _META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9
 _PAGE: Final = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
 _LOOKED_AT: Final = 2_048
 _PIECE: Final = 4_096
-_NO_CHARSETS: Final = frozenset(
-    {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "utf-7", "mbcs"}
-)
-"""Names that Python knows for what is no way to write a page, or takes for ever to read."""
 
 FETCH: Final = Tool(
     name="fetch",
@@ -183,17 +179,7 @@ def charset_of(content_type: str, body: bytes) -> str:
             return name
     said = _CHARSET.search(content_type)
     inside = _META.search(body[:_LOOKED_AT])
-    return _known(said[1] if said else inside[1].decode("ascii") if inside else "utf-8")
-
-
-def _known(charset: str) -> str:
-    try:
-        found = codecs.lookup(charset).name
-        b"".decode(charset)  # refuses what turns bytes into bytes
-    except (LookupError, ValueError):
-        return "utf-8"
-    # What is called Latin-1 or ASCII is written as Windows has it.
-    return {"iso8859-1": "cp1252", "ascii": "cp1252"}.get(found, "utf-8" if found in _NO_CHARSETS else found)
+    return known(said[1] if said else inside[1].decode("ascii") if inside else "utf-8")
 
 
 def _no_text(media: str) -> Invalid:

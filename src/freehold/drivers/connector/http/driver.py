@@ -23,6 +23,8 @@ from freehold.gateway.requesting.shaping import Shaped, fixed, shape
 from freehold.store.threads import in_thread
 
 SECONDS: Final = 60.0
+LARGE: Final = 1 << 16
+"""Bytes of an answer from which on it is read beside everything else."""
 ALSO: Final = frozenset({"allow", "idempotency"})
 
 
@@ -93,7 +95,8 @@ class Http(Discovering):
             if body is None or again:
                 raise trouble(Trouble.SILENT) from error
             body.truncated = True
-        return body.told(shaped.base)
+        # A large answer takes longer to read than others can wait for.
+        return body.told(shaped.base) if body.size <= LARGE else await in_thread(body.told, shaped.base)
 
 
 def _keyed(call: ConnectorCall, method: str, shaped: Shaped) -> Mapping[str, str]:
