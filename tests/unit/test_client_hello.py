@@ -118,10 +118,11 @@ def test_nothing_passes_the_gate_before_the_hello_names_the_host() -> None:
         ("files.example.org:443", b"CONNECT files.example.org:443 HTTP/1.1\r\n\r\n"),
         ("files.example.org:443", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         ("files.example.org:8443", hello("other.example.org")),
+        ("files.example.org:8443", in_records(hello("other.example.org", alpn=200), 1 << 14)),
         ("files.example.org:8080", b"CONNECT other.example.org:443 HTTP/1.1\r\n\r\n"),
         ("93.184.215.14:443", hello("other.example.org")),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_asks_for_something_else_never_leaves(place: str, said: bytes) -> None:
     for step in (len(said), 1, 7):

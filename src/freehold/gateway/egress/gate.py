@@ -14,6 +14,8 @@ from freehold.gateway.outward.hosts import Place, host_of
 
 HTTPS: Final = 443
 _CONNECT: Final = b"CONNECT "
+_TLS: Final = bytes((HANDSHAKE, 3))
+"""How TLS begins: whoever speaks it so that it cannot be read here hides from us whom it asks for."""
 _UNRECOGNIZED: Final = bytes((21, 3, 3, 0, 2, 2, 112))
 """TLS for: there is no server of that name here."""
 
@@ -37,7 +39,7 @@ class Gate:
         try:
             self._hello.feed(data)
         except NotTls as error:
-            if self._place.port != HTTPS:
+            if self._place.port != HTTPS and self._kept[:2] != _TLS:
                 return self._let()
             raise _mismatch(f"Only TLS goes to {self._place}.") from error
         if not self._hello.done:
