@@ -131,6 +131,8 @@ class _Heard:
                         self._tell()
                     case {"result": _} | {"error": _} as answer:
                         self._answer = answer
+                    case _:
+                        pass
         _kill(process)
 
     def outcome(self) -> dict[str, Any]:
@@ -141,6 +143,8 @@ class _Heard:
             case {"error": dict(problem), "after": float(after), "not_sent": bool(not_sent)}:
                 error = from_problem(int(str(problem.get("status", 500))), problem, after=after)
                 raise NotSent(error.message, after=after, code=error.code, remedy=error.remedy) if not_sent else error
+            case _:
+                pass
         if self._sent:
             raise Unavailable("It broke off half-way; it may have happened.", code="child_died")
         raise NotSent("It broke off before anything was sent.", code="child_died")
