@@ -53,7 +53,7 @@ def test_a_host_is_reached_once_it_was_granted_and_opened(platform: LocalPlatfor
 
 def test_what_is_no_host_is_not_granted(platform: LocalPlatform, desk: Desk) -> None:
     desk.settle(TENANT, agent="fetcher")
-    for pattern in ("*", "*.com", "https://pypi.org", "127.1", "pypi.org/simple"):
+    for pattern in ("*", "*.com", "https://packs.example", "127.1", "packs.example/simple"):
         done = agent(platform, "--egress", pattern)
         assert done.returncode != 0
         assert "is no host that can be granted" in done.stderr, done.stderr

@@ -45,7 +45,7 @@ def test_the_address_of_a_version_that_is_granted_neither_is_what_it_always_was(
 
 def test_hosts_and_pinned_tools_are_part_of_the_address() -> None:
     plain = Spec(model="rehearsal", tools={"crm.add": Verdict.ALLOW})
-    open_ = Spec(model="rehearsal", tools={"crm.add": Verdict.ALLOW}, egress=("pypi.org",))
+    open_ = Spec(model="rehearsal", tools={"crm.add": Verdict.ALLOW}, egress=("packs.example",))
     pinned = Spec(model="rehearsal", tools={"crm.add": Verdict.ALLOW}, pinned={"crm.add": ADD.pinned})
     assert len({version_id("agt_1", spec) for spec in (plain, open_, pinned)}) == 3
 
@@ -53,11 +53,11 @@ def test_hosts_and_pinned_tools_are_part_of_the_address() -> None:
 @pytest.mark.parametrize(
     ("stated", "meant"),
     [
-        ("PyPI.org", "pypi.org"),
-        ("pypi.org.", "pypi.org"),
-        ("pypi.org:8443", "pypi.org:8443"),
-        ("*.PythonHosted.org", "*.pythonhosted.org"),
-        ("*.pythonhosted.org:443", "*.pythonhosted.org:443"),
+        ("Packs.Example", "packs.example"),
+        ("packs.example.", "packs.example"),
+        ("packs.example:8443", "packs.example:8443"),
+        ("*.Files.Example.org", "*.files.example.org"),
+        ("*.files.example.org:443", "*.files.example.org:443"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("192.0.2.7", "192.0.2.7"),
         ("[2001:DB8::1]:443", "[2001:db8::1]:443"),
@@ -70,9 +70,11 @@ def test_a_host_has_one_spelling(stated: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "stated",
     [
-        "", "*", "*.", "*.*.org", "*.org", "a.*.org", "*example.org", "https://pypi.org", "pypi.org/simple", "a b.org",
-        "pypi.org:", "pypi.org:0", "pypi.org:99999", "pypi.org:443:443", "user@pypi.org", "*.192.0.2.7", "*.[::1]",
-        "0x7f.1", "[::1", "pypi.org\n",
+        "", "*", "*.", "*.*.org", "*.org", "a.*.org", "*example.org", "https://packs.example",
+        "packs.example/simple", "a b.org",
+        "packs.example:", "packs.example:0", "packs.example:99999", "packs.example:443:443",
+        "user@packs.example", "*.192.0.2.7", "*.[::1]",
+        "0x7f.1", "[::1", "packs.example\n",
     ],
 )  # fmt: skip
 def test_what_could_mean_two_hosts_or_all_is_none(stated: str) -> None:
@@ -98,17 +100,21 @@ async def granted(kit: Kit, tenant: str, version: str) -> Grants:
 
 async def test_hosts_come_from_the_request_to_the_gateway_in_one_spelling(tmp_path: Path) -> None:
     async with real(tmp_path) as (api, kit, tenant):
-        body = {"name": "clerk", "model": "rehearsal", "egress": ["PyPI.org", "*.pythonhosted.org", "pypi.org."]}
+        body = {
+            "name": "clerk",
+            "model": "rehearsal",
+            "egress": ["Packs.Example", "*.files.example.org", "packs.example."],
+        }
         made = (await api.post(f"/api/v1/tenants/{tenant.id}/agents", json=body)).json()
         grants = await granted(kit, tenant.id, made["version"])
         shown = (await api.get(f"/api/v1/tenants/{tenant.id}/agents/clerk")).json()
-    assert made["egress"] == shown["egress"] == ["PyPI.org", "*.pythonhosted.org", "pypi.org."]
-    assert grants.egress == ("pypi.org", "*.pythonhosted.org")
+    assert made["egress"] == shown["egress"] == ["Packs.Example", "*.files.example.org", "packs.example."]
+    assert grants.egress == ("packs.example", "*.files.example.org")
 
 
 async def test_what_is_no_host_is_refused_and_nothing_is_created(tmp_path: Path) -> None:
     async with real(tmp_path) as (api, _kit, tenant):
-        body = {"name": "clerk", "model": "rehearsal", "egress": ["https://pypi.org/simple"]}
+        body = {"name": "clerk", "model": "rehearsal", "egress": ["https://packs.example/simple"]}
         refused = await api.post(f"/api/v1/tenants/{tenant.id}/agents", json=body)
         missing = await api.get(f"/api/v1/tenants/{tenant.id}/agents/clerk")
         many = body | {"egress": [f"h{n}.example.org" for n in range(101)]}
@@ -191,13 +197,13 @@ async def test_all_that_a_connection_has_is_granted_by_name_and_what_is_named_it
 
 
 async def test_hosts_are_granted_and_taken_away_again(run: Run) -> None:
-    hosts = ["--egress", "pypi.org", "--egress", "*.pythonhosted.org"]
+    hosts = ["--egress", "packs.example", "--egress", "*.files.example.org"]
     await run("agent", "create", "clerk", "--model", "rehearsal", *hosts)
     await run("agent", "update", "clerk", "--instructions", "Be kind.")
-    assert "egress        pypi.org, *.pythonhosted.org" in (await run("agent", "show", "clerk")).stdout
-    await run("agent", "update", "clerk", "--egress", "github.com", "--no-egress", "pypi.org")
+    assert "egress        packs.example, *.files.example.org" in (await run("agent", "show", "clerk")).stdout
+    await run("agent", "update", "clerk", "--egress", "github.com", "--no-egress", "packs.example")
     changed = json.loads((await run("agent", "show", "clerk", "--json")).stdout)
-    assert changed["egress"] == ["*.pythonhosted.org", "github.com"]
+    assert changed["egress"] == ["*.files.example.org", "github.com"]
 
 
 async def test_tools_are_shown_with_whose_version_pinned_another(run: Run, web: webs.Web, tmp_path: Path) -> None:

@@ -106,12 +106,12 @@ async def test_what_is_no_wish_for_a_tunnel_opens_none(tmp_path: Path, said: byt
 
 async def test_a_refusal_says_why_where_clients_show_it_and_is_written_down(tmp_path: Path) -> None:
     async with proxy(tmp_path, "example.org") as box:
-        _, heard = await box.ask(b"CONNECT pypi.org:443 HTTP/1.1\r\n\r\n")
+        _, heard = await box.ask(b"CONNECT packs.example:443 HTTP/1.1\r\n\r\n")
         first = heard.partition(b"\r\n")[0].decode()
-        assert first.startswith("HTTP/1.1 403 address_refused: This agent's programs may not go to pypi.org:443.")
-        assert "freehold agent update NAME --egress pypi.org" in first
-        _, heard = await box.ask(b"CONNECT pypi.org:8443 HTTP/1.1\r\n\r\n")
-        assert b"--egress pypi.org:8443" in heard
+        assert first.startswith("HTTP/1.1 403 address_refused: This agent's programs may not go to packs.example:443.")
+        assert "freehold agent update NAME --egress packs.example" in first
+        _, heard = await box.ask(b"CONNECT packs.example:8443 HTTP/1.1\r\n\r\n")
+        assert b"--egress packs.example:8443" in heard
         assert [action for action, _ in await box.record()] == ["egress.refused"] * 2
 
 

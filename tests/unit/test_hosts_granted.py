@@ -10,22 +10,22 @@ from freehold.gateway.outward.hosts import place_of
 @pytest.mark.parametrize(
     ("pattern", "place", "granted"),
     [
-        ("pypi.org", "pypi.org:443", True),
-        ("pypi.org", "pypi.org:80", True),
-        ("PyPI.org.", "pypi.ORG:443", True),
-        ("pypi.org", "pypi.org.:443", True),
-        ("pypi.org", "pypi.org:8443", False),
-        ("pypi.org", "files.pypi.org:443", False),
-        ("pypi.org", "evilpypi.org:443", False),
-        ("pypi.org", "pypi.org.evil.example:443", False),
-        ("pypi.org:8443", "pypi.org:8443", True),
-        ("pypi.org:8443", "pypi.org:443", False),
-        ("pypi.org:443", "pypi.org:443", True),
-        ("pypi.org:443", "pypi.org:80", False),
-        ("*.pythonhosted.org", "files.pythonhosted.org:443", True),
-        ("*.pythonhosted.org", "a.b.pythonhosted.org:443", True),
-        ("*.pythonhosted.org", "pythonhosted.org:443", False),
-        ("*.pythonhosted.org", "xpythonhosted.org:443", False),
+        ("packs.example", "packs.example:443", True),
+        ("packs.example", "packs.example:80", True),
+        ("Packs.Example.", "packs.EXAMPLE:443", True),
+        ("packs.example", "packs.example.:443", True),
+        ("packs.example", "packs.example:8443", False),
+        ("packs.example", "files.packs.example:443", False),
+        ("packs.example", "evilpacks.example:443", False),
+        ("packs.example", "packs.example.evil.example:443", False),
+        ("packs.example:8443", "packs.example:8443", True),
+        ("packs.example:8443", "packs.example:443", False),
+        ("packs.example:443", "packs.example:443", True),
+        ("packs.example:443", "packs.example:80", False),
+        ("*.files.example.org", "a.files.example.org:443", True),
+        ("*.files.example.org", "a.b.files.example.org:443", True),
+        ("*.files.example.org", "files.example.org:443", False),
+        ("*.files.example.org", "xfiles.example.org:443", False),
         ("*.example.org:8080", "a.example.org:8080", True),
         ("*.example.org:8080", "a.example.org:443", False),
         ("93.184.215.14", "93.184.215.14:443", True),
@@ -42,9 +42,11 @@ def test_a_pattern_lets_through_what_it_says_and_nothing_else(pattern: str, plac
 @pytest.mark.parametrize(
     "pattern",
     [
-        "", "*", "*.", "*.com", "*.*.example.org", "a.*.org", "*example.org", "https://pypi.org", "pypi.org/simple",
-        "pypi.org:", "pypi.org:0", "pypi.org:99999", "pypi.org:*", "user@pypi.org", "*.10.0.0.1", "*.[::1]", "127.1",
-        "0x7f000001", "pypi .org", "pypi.org\n", "[::1", "::1", "*.:443", "[fe80::1%eth0]",
+        "", "*", "*.", "*.com", "*.*.example.org", "a.*.org", "*example.org", "https://packs.example",
+        "packs.example/simple",
+        "packs.example:", "packs.example:0", "packs.example:99999", "packs.example:*",
+        "user@packs.example", "*.10.0.0.1", "*.[::1]", "127.1",
+        "0x7f000001", "packs .example", "packs.example\n", "[::1", "::1", "*.:443", "[fe80::1%eth0]",
     ],
 )  # fmt: skip
 def test_what_is_no_host_cannot_be_granted(pattern: str) -> None:
@@ -54,12 +56,18 @@ def test_what_is_no_host_cannot_be_granted(pattern: str) -> None:
 
 
 def test_what_is_said_twice_is_kept_once_and_there_is_an_end() -> None:
-    assert checked(["pypi.org", "PYPI.org.", "*.Example.org"]) == ("pypi.org", "*.example.org")
+    assert checked(["packs.example", "PACKS.example.", "*.Example.org"]) == ("packs.example", "*.example.org")
     with pytest.raises(Invalid):
         checked(f"h{number}.example.org" for number in range(MOST + 1))
 
 
 def test_what_a_refusal_says_to_grant_would_let_it_through() -> None:
-    for place in ("pypi.org:443", "pypi.org:80", "pypi.org:8443", "[2606:2800::1]:443", "[2606:2800::1]:22"):
+    for place in (
+        "packs.example:443",
+        "packs.example:80",
+        "packs.example:8443",
+        "[2606:2800::1]:443",
+        "[2606:2800::1]:22",
+    ):
         stated = not_granted(place_of(place)).remedy.rpartition(" ")[2]
         assert is_granted(checked([stated]), place_of(place))

@@ -18,8 +18,8 @@ def told(**spec: Any) -> str:
 
 
 def test_hosts_are_named_and_where_to_find_them() -> None:
-    said = told(tools=SHELL, egress=("pypi.org", "*.example.com"))
-    assert "pypi.org, *.example.com" in said
+    said = told(tools=SHELL, egress=("packs.example", "*.example.com"))
+    assert "packs.example, *.example.com" in said
     assert "HTTPS_PROXY" in said
 
 
@@ -42,6 +42,6 @@ def test_connections_are_named_that_programs_may_use() -> None:
 
 
 def test_who_has_no_sandbox_or_no_grant_is_told_of_none() -> None:
-    for said in (told(egress=("pypi.org",)), told(tools=SHELL)):
+    for said in (told(egress=("packs.example",)), told(tools=SHELL)):
         assert "PROXY" not in said
         assert "EGRESS" not in said

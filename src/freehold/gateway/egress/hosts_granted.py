@@ -67,5 +67,5 @@ def _bad(pattern: str) -> Invalid:
     return Invalid(
         f"{pattern[:80]!r} is no host that can be granted.",
         code="bad_egress",
-        remedy="Write HOST or *.DOMAIN, such as pypi.org or *.example.com; with :PORT for another port than 80 and 443.",
+        remedy="Write HOST or *.DOMAIN, such as git.example.org or *.example.com; with :PORT for another port than 80 and 443.",
     )
