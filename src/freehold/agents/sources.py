@@ -80,7 +80,12 @@ def refused(code: str, message: str, remedy: str = "") -> Result:
 
 def asked(outcome: Outcome, *, connection: str, operation: str, arguments: dict[str, Any]) -> Result:
     """Return the result of a call that a person has to approve, at first or once more, bound to its effect's bytes."""
-    question: dict[str, Any] = {"connection": connection, "operation": operation, "arguments": arguments, "hash": outcome.hash}
+    question: dict[str, Any] = {
+        "connection": connection,
+        "operation": operation,
+        "arguments": arguments,
+        "hash": outcome.hash,
+    }
     question |= {"kind": outcome.kind} if outcome.kind else {}
     again = outcome.state is EffectState.UNKNOWN
     question |= {"reason": OUTCOME_UNKNOWN, "attempts": outcome.attempts} if again else {}
