@@ -10,7 +10,10 @@ import pytest
 from freehold.core.errors import Exhausted, FreeholdError, Unavailable
 from freehold.drivers.connector.mcp import envelope, told, wire
 from freehold.gateway.outward.exchange import Answer
+from freehold.gateway.ports import Credential
+from freehold.gateway.requesting.scrubbing import Blot
 
+SECRET = "tok-canary-of-the-server"
 STREAM = (
     b": hello\r\nretry: 250\r\n\r\nid: 1\rdata:\r\rid: 2\nevent: message\n"
     b'data: {"jsonrpc": "2.0",\ndata:  "method": "a"}\n\nid: 3\r\ndata: {"id": 7, "result": {}}\r\n\r\n'
@@ -26,7 +29,7 @@ def answer(pieces: Sequence[bytes], kind: str = wire.STREAM, **headers: str) -> 
 
 
 def read(pieces: Sequence[bytes], kind: str = wire.STREAM, **headers: str) -> tuple[list[Any], wire.Reading]:
-    reading = wire.Reading()
+    reading = wire.Reading(Blot(Credential(SECRET)))
 
     async def collect() -> list[Any]:
         return [message async for message in reading.messages(answer(pieces, kind, **headers))]
@@ -52,7 +55,7 @@ def test_an_answer_of_json_is_a_message_or_a_list_of_them() -> None:
     assert read([], "application/json")[0] == []
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"x"', b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"x"', b"{", b"\xff", b"[" * 100_000, b"[" * 900 + b"]" * 900])
 def test_what_is_no_message_is_told_as_such(body: bytes) -> None:
     with pytest.raises(Unavailable) as caught:
         read([body], "application/json")
@@ -66,6 +69,31 @@ def test_more_than_is_read_is_refused(pieces: list[bytes]) -> None:
     with pytest.raises(Exhausted) as caught:
         read(pieces, "application/json")
     assert caught.value.code == "too_much"
+
+
+def test_a_message_of_any_size_comes_without_the_credential() -> None:
+    said = [{"id": 7, "result": {SECRET: [SECRET, 1, None, True]}}, {"id": "x" * wire.LARGE}]
+    told = read([f"data: {json.dumps(one)}\n\n".encode() for one in said] + [json.dumps(said).encode()])[0]
+    assert told == [{"id": 7, "result": {"[secret]": ["[secret]", 1, None, True]}}, said[1]]
+
+
+def test_an_event_that_breaks_off_does_not_count() -> None:
+    assert read([b"id: 1\ndata: {}\n\nid: 2\ndata: {}\n"])[1].last == "1"
+
+
+async def test_a_stream_of_nothing_but_lines_lets_others_have_their_turn() -> None:
+    reading, turns = wire.Reading(Blot(Credential(SECRET))), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    assert [message async for message in reading.messages(answer([b"a\n" * (1 << 19)]))] == []
+    beside.cancel()
+    assert turns >= (1 << 20) // wire.LARGE
 
 
 def test_what_was_packed_some_way_nobody_asked_for_is_not_read() -> None:

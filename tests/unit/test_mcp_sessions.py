@@ -262,3 +262,13 @@ async def test_only_so_many_sessions_are_kept(monkeypatch: pytest.MonkeyPatch) -
         clock.wind(1)
         await driver.perform(call(reached(outside, "ten_1")))
         assert script.asked.count("initialize") == 4
+
+
+async def test_a_server_that_says_too_much_of_its_tools_is_not_remembered() -> None:
+    async with played() as (script, outside, driver, _):
+        listed = {"tools": [{**LISTED, "description": "x" * (1 << 20)}], "nextCursor": "on"}
+        script.on["tools/list"] = lambda message: result(message, listed)
+        with pytest.raises(Invalid) as caught:
+            await driver.discover(reached(outside), None)
+        assert caught.value.code == "too_many_tools"
+        assert script.asked.count("tools/list") <= 5

@@ -6,6 +6,8 @@ from contextlib import aclosing, suppress
 from types import MappingProxyType
 from typing import Any, Final, final
 
+import msgspec
+
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.tools import Tool
 from freehold.drivers.connector.mcp import envelope, told, wire
@@ -87,6 +89,7 @@ class Session:
         self.changed = False
         found: list[Json] = []
         cursor: str | None = None
+        size = 0
         for _ in range(MAX_PAGES):
             listed = await self._told("tools/list", {"cursor": cursor} if cursor else {})
             page = listed.get("tools")
@@ -94,10 +97,11 @@ class Session:
             cursor = listed.get("nextCursor")
             if not isinstance(cursor, str) or not cursor:
                 return found
-            if len(found) > MAX_TOOLS:
+            size += len(msgspec.json.encode(page))
+            if len(found) > MAX_TOOLS or size > wire.MAX_ANSWER:
                 break
         raise Invalid(
-            f"The MCP server lists more than {MAX_TOOLS} tools.",
+            f"The MCP server lists more than {MAX_TOOLS} tools, or says too much of them.",
             code="too_many_tools",
             remedy="Have the server offer fewer: many can be told which sets of tools to offer.",
         )
@@ -136,7 +140,7 @@ class Session:
             raise Unavailable("The MCP server broke off.", code="mcp_cut") from error
 
     async def _answered(self, answer: Answer, number: int) -> Json:
-        reading = wire.Reading()
+        reading = wire.Reading(self._blot)
         for again in range(RESUMES + 1):
             try:
                 found = await self._found(answer, reading, number)
@@ -157,8 +161,7 @@ class Session:
     async def _found(self, answer: Answer, reading: wire.Reading, number: int) -> Json | None:
         """Return what `answer` says to the request `number`, answering what the server asks meanwhile."""
         async with aclosing(answer), aclosing(reading.messages(answer)) as messages:
-            async for said in messages:
-                message = self._blot.within(said)
+            async for message in messages:
                 if "method" in message:
                     await self._heard(message)
                 elif message.get("id") == number:
