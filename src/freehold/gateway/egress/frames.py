@@ -10,6 +10,7 @@ from typing import Final, final
 
 from freehold.core.errors import Denied
 from freehold.gateway.ports import Credential
+from freehold.gateway.requesting.scrubbing import beginning, spellings
 
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
@@ -32,8 +33,7 @@ class Frames:
 
     def __init__(self, blotted: Iterable[Credential]) -> None:
         """Blot every spelling of `blotted` out."""
-        found = {spelling.encode() for one in blotted for spelling in one.spellings}
-        self._spellings = sorted(found, key=lambda spelling: (-len(spelling), spelling))
+        self._spellings = spellings(blotted)
         self._shortest = min(map(len, self._spellings), default=0)
         self._raw = bytearray()
         """Read, and not looked at yet: the beginning of a frame."""
@@ -109,7 +109,7 @@ class Frames:
             for at, byte in enumerate(clean):
                 self._out[place(at)] = byte
         over = not self._left and self._first & _FIN
-        keep = 0 if over else max(_beginning(clean, spelling) for spelling in self._spellings)
+        keep = 0 if over else beginning(clean, self._spellings)
         self._said = clean[len(clean) - keep :]
         self._places = [place(at) for at in range(len(clean) - keep, len(clean))]
 
@@ -124,11 +124,3 @@ class Frames:
 def bad_frame() -> Denied:
     """Return the error that tells that a server does not speak as it agreed to."""
     return Denied("The server's frames are not what was agreed upon.", code="bad_frame")
-
-
-def _beginning(said: bytearray, spelling: bytes) -> int:
-    """Return how many bytes at the end of `said` may be the beginning of `spelling`."""
-    at = said.find(spelling[0], max(0, len(said) - len(spelling) + 1))
-    while at >= 0 and not spelling.startswith(said[at:]):
-        at = said.find(spelling[0], at + 1)
-    return len(said) - at if at >= 0 else 0

@@ -23,6 +23,7 @@ REASONS: Final = {
 }
 SAYS: Final = b"x-freehold-code"
 """The header that tells our refusals from a server's own."""
+LONGEST_WORDS: Final = 400
 
 
 def refusal(error: FreeholdError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -39,14 +40,16 @@ async def refuse(send: Send, error: FreeholdError) -> None:
     await answer(send, *refusal(error))
 
 
-def spelt(error: FreeholdError, words: bytes = b"") -> bytes:
+def spelt(error: FreeholdError, *, aloud: bool = False) -> bytes:
     """
     Return `error` as a whole answer of HTTP/1.1, for who speaks it without a server's help; the connection ends.
 
-    `words` stand beside the status, where they are all that a client shows; else what everybody says there.
+    `aloud` it is told beside the status too, where that is all that a client shows.
     """
     status, headers, body = refusal(error)
-    lines = [b"HTTP/1.1 %d %s" % (status, words or REASONS.get(status, b"Refused"))]
+    told = f"{error.code}: {error.message} {error.remedy}".encode("ascii", "replace").translate(None, b"\r\n")
+    words = told[:LONGEST_WORDS] if aloud else REASONS.get(status, b"Refused")
+    lines = [b"HTTP/1.1 %d %s" % (status, words)]
     lines += [name + b": " + value for name, value in headers]
     lines += [b"content-length: %d" % len(body), b"connection: close", b"", b""]
     return b"\r\n".join(lines) + body

@@ -6,9 +6,9 @@ about who asks go with it. What comes back is passed on as it comes, without the
 as the connection itself leads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from sqlalchemy import Connection as Tx
 from typing_extensions import override
@@ -62,6 +62,11 @@ class Wanted:
     """As it was written, from behind the connection's name on."""
     query: str
     headers: list[tuple[str, str]]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the record tells of it until it is judged."""
+        return {"connection": self.connection[:80], "method": self.method[:20], "path": self.path[:200]}
 
 
 @final
@@ -127,7 +132,7 @@ class _Relayed(Exchange):
     @override
     async def passed_on(self) -> None:
         wanted = _wanted(self._scope)
-        self.about = {"connection": wanted.connection[:80], "method": wanted.method[:20], "path": wanted.path[:200]}
+        self.about = wanted.about
         session, connected, shaped = await self._relay.begin(self.speaker, self.box, wanted, self.cut)
         async with self.lasting(session):
             sent = await self._sent(session, wanted, shaped)
@@ -170,15 +175,15 @@ class _Cleaned:
         return self._blot.end()
 
 
-def _wanted(scope: Scope) -> Wanted:
-    raw = bytes(scope["raw_path"]).decode("latin-1")
-    connection, slash, path = raw.removeprefix(PREFIX).partition("/")
+def wanted_of(method: str, raw_path: str, query: str, headers: Iterable[tuple[bytes, bytes]]) -> Wanted:
+    """Return what a request for `raw_path` is for; raise `Invalid` (`path_refused`) if it names no connection."""
+    connection, slash, path = raw_path.removeprefix(PREFIX).partition("/")
     if not connection:
         raise Invalid("This names no connection.", code="path_refused", remedy="Ask for /egress/CONNECTION/PATH.")
-    return Wanted(
-        connection=connection,
-        method=str(scope["method"]),
-        path=slash + path,
-        query=bytes(scope["query_string"]).decode("latin-1"),
-        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
-    )
+    said = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return Wanted(connection=connection, method=method, path=slash + path, query=query, headers=said)
+
+
+def _wanted(scope: Scope) -> Wanted:
+    raw_path, query = bytes(scope["raw_path"]).decode("latin-1"), bytes(scope["query_string"]).decode("latin-1")
+    return wanted_of(str(scope["method"]), raw_path, query, scope["headers"])

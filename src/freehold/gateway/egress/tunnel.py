@@ -6,26 +6,23 @@ to exactly the address that was judged. On the port of HTTPS nothing goes out be
 ClientHello, that it wants the host it asked for: else a grant of one host were a way to all that share its address.
 """
 
-import asyncio
 from typing import Any, Final, final
 
 from typing_extensions import override
 
 from freehold.core.errors import FreeholdError, Invalid, Unavailable
-from freehold.failpoints import reach
 from freehold.gateway.calls.knocking import Knock
+from freehold.gateway.egress.dialling import dial
 from freehold.gateway.egress.front import Held, Said
 from freehold.gateway.egress.gate import Gate
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Sessions
 from freehold.gateway.egress.pipe import IDLE_SECONDS, Pipe
 from freehold.gateway.egress.refusing import spelt
-from freehold.gateway.outward.client import CONNECT_SECONDS
 from freehold.gateway.outward.hosts import Place, place_of
 
 CONNECT: Final = "CONNECT"
 STANDS: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
-LONGEST_WORDS: Final = 400
 LONGEST_HOST: Final = 80
 """Letters of what is no host that are written down."""
 _BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade"})
@@ -68,7 +65,7 @@ class Tunnel(Pipe):
 
     @override
     async def dialled(self) -> None:
-        place, loop, sessions = self._place, asyncio.get_running_loop(), self._tunnels.sessions
+        place, sessions = self._place, self._tunnels.sessions
         addresses = await self._tunnels.judge.addresses(place, self._speaker)
         about = self._about() | {"address": str(addresses[0])}
         self.session = await sessions.begin(
@@ -76,19 +73,8 @@ class Tunnel(Pipe):
         )
         if self.lost:
             raise Unavailable("The program hung up.", code="caller_gone")
-        failed: OSError | None = None
-        for address in addresses:
-            self.session.address = str(address)
-            try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await loop.create_connection(self.far, str(address), place.port)
-            except OSError as error:
-                failed = error
-            else:
-                self.session.status = 200
-                reach("gateway", "sent")
-                return
-        raise unreachable(place, slow=isinstance(failed, TimeoutError)) from failed
+        await dial(self.far, self.session, place, addresses)
+        self.session.status = 200
 
     @override
     def greeting(self) -> bytes:
@@ -106,7 +92,7 @@ class Tunnel(Pipe):
 
     @override
     def parting(self, error: FreeholdError, *, stood: bool) -> bytes:
-        return self._gate.last_words(error) if stood else told(error)
+        return self._gate.last_words(error) if stood else spelt(error, aloud=True)
 
     @override
     def note(self, error: FreeholdError) -> None:
@@ -114,18 +100,3 @@ class Tunnel(Pipe):
 
     def _about(self) -> dict[str, Any]:
         return {"host": self._place.host.name, "port": self._place.port, "way": "tunnel"}
-
-
-def told(error: FreeholdError) -> bytes:
-    """Spell a refusal; clients that show nothing else show the words beside its status."""
-    words = f"{error.code}: {error.message} {error.remedy}".encode("ascii", "replace")
-    return spelt(error, words.translate(None, b"\r\n")[:LONGEST_WORDS])
-
-
-def unreachable(place: Place, *, slow: bool) -> Unavailable:
-    """Return the error that tells that nobody could be connected to at `place`, or in time."""
-    if slow:
-        return Unavailable(f"{place} does not answer.", code="server_timeout", status=504)
-    return Unavailable(
-        f"{place} cannot be reached.", code="server_unreachable", status=502, remedy="Look whether the server is up."
-    )

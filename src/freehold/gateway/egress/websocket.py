@@ -18,16 +18,16 @@ import httptools
 from typing_extensions import override
 
 from freehold.core.errors import FreeholdError, Invalid, Unavailable
-from freehold.failpoints import reach
 from freehold.gateway.calls.knocking import Knock
+from freehold.gateway.egress.dialling import dial
 from freehold.gateway.egress.frames import Frames
 from freehold.gateway.egress.front import Held, Said
 from freehold.gateway.egress.pipe import EARLY, IDLE_SECONDS, Pipe
-from freehold.gateway.egress.relay import PREFIX, Relay, Wanted
-from freehold.gateway.egress.tunnel import told, unreachable
-from freehold.gateway.outward.client import CONNECT_SECONDS, ENCRYPTED, tried
+from freehold.gateway.egress.refusing import spelt
+from freehold.gateway.egress.relay import PREFIX, Relay, Wanted, wanted_of
+from freehold.gateway.outward.client import ENCRYPTED, tried
 from freehold.gateway.outward.guard import Guard
-from freehold.gateway.outward.hosts import PORTS, place_in
+from freehold.gateway.outward.hosts import place_in
 from freehold.gateway.requesting import callers
 from freehold.gateway.requesting.shaping import Shaped
 from freehold.store.patience import MOST_BYTES
@@ -93,30 +93,17 @@ class _WebSocket(Pipe):
 
     @override
     async def dialled(self) -> None:
-        loop, relay = asyncio.get_running_loop(), self._sockets.relay
-        self.session, connected, shaped = await relay.begin(self._speaker, self._sandbox, self._wanted, self.cut)
+        self.session, connected, shaped = await self._sockets.relay.begin(
+            self._speaker, self._sandbox, self._wanted, self.cut
+        )
         if self.lost:
             raise Unavailable("The program hung up.", code="caller_gone")
         place, self._frames = place_in(shaped.url), Frames(shaped.blotted)
         scheme = shaped.url.partition(":")[0]
-        host = place.host.in_url if place.port == PORTS[scheme] else str(place)
-        self._request = _request(shaped, host, self._key, self._protocols)
+        self._request = _request(shaped, place.said_by(scheme), self._key, self._protocols)
         tls = self._sockets.tls if scheme in ENCRYPTED else None
-        failed: OSError | None = None
         addresses = await self._sockets.guard.addresses(place, connected.behalf(self._speaker.whom.tenant))
-        for address in tried(addresses):
-            self.session.address = str(address)
-            try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await loop.create_connection(
-                        self.far, str(address), place.port, ssl=tls, server_hostname=place.host.name if tls else None
-                    )
-            except OSError as error:
-                failed = error
-            else:
-                reach("gateway", "sent")
-                return
-        raise unreachable(place, slow=isinstance(failed, TimeoutError)) from failed
+        await dial(self.far, self.session, place, tried(addresses), tls)
 
     @override
     def reached(self) -> None:
@@ -178,12 +165,12 @@ class _WebSocket(Pipe):
 
     @override
     def parting(self, error: FreeholdError, *, stood: bool) -> bytes:
-        return _CLOSED if self._agreed else told(error)
+        return _CLOSED if self._agreed else spelt(error, aloud=True)
 
     @override
     def note(self, error: FreeholdError) -> None:
-        about = {"connection": self._wanted.connection[:80], "method": "GET", "path": self._wanted.path[:200]}
-        self._sockets.relay.sessions.refused(self._speaker, self._sandbox, about=about, error=error)
+        sessions = self._sockets.relay.sessions
+        sessions.refused(self._speaker, self._sandbox, about=self._wanted.about, error=error)
 
     def _agree(self, heard: _Heard) -> bytes:
         """Return what the program is told of a server that agrees; raise `Unavailable` for one that does not."""
@@ -204,10 +191,8 @@ class _WebSocket(Pipe):
 
 
 def _wanted(said: Said) -> Wanted:
-    path, _, query = said.target.removeprefix(PREFIX).partition("?")
-    connection, slash, rest = path.partition("/")
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in said.headers]
-    return Wanted(connection=connection, method="GET", path=slash + rest, query=query, headers=headers)
+    path, _, query = said.target.partition("?")
+    return wanted_of("GET", path, query, said.headers)
 
 
 def _protocols(said: Said) -> tuple[str, ...]:

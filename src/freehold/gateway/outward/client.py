@@ -23,7 +23,7 @@ from freehold.core.errors import Unavailable
 from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.guard import Guard
-from freehold.gateway.outward.hosts import PORTS, Address, place_in
+from freehold.gateway.outward.hosts import Address, place_in
 from freehold.gateway.ports import NotSent
 
 CONNECT_SECONDS: Final = 10.0
@@ -204,9 +204,8 @@ def tried(addresses: Sequence[Address]) -> list[Address]:
 def _pinned(url: str, address: Address) -> tuple[URL, str, str | None]:
     """Return the URL that leads to `address`, the host as a header says it, and the name that a certificate must have."""
     stated, place = URL(url, encoded=True), place_in(url)
-    host = place.host.in_url if place.port == PORTS[stated.scheme] else str(place)
     name = place.host.name if place.host.address is None and stated.scheme in ENCRYPTED else None
-    return stated.with_host(str(address)), host, name
+    return stated.with_host(str(address)), place.said_by(stated.scheme), name
 
 
 def _body(sent: Sent, on_sent: Callable[[], None]) -> aiohttp.Payload | None:
@@ -241,12 +240,3 @@ class _Pieces(aiohttp.AsyncIterablePayload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         await super().write_with_length(writer, content_length)
         self._on_sent()
-
-
-def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers of a request by name in lower case; of one that was said twice, all that was said."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        key, said = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {said}" if key in found else said
-    return found

@@ -56,6 +56,10 @@ class Place:
         """Return it as people write it."""
         return f"{self.host.in_url}:{self.port}"
 
+    def said_by(self, scheme: str) -> str:
+        """Return it as a request of `scheme` says it: with the port only where that is not the usual one."""
+        return self.host.in_url if self.port == PORTS[scheme] else str(self)
+
 
 def host_of(stated: str) -> Host:
     """Return the host that is meant; raise `Invalid` (`bad_host`) for what two readers might read differently."""
