@@ -64,6 +64,8 @@ class Connected:
     secret: str | None
     owner: str
     """Whose it is and whose secret it uses; empty for the platform."""
+    id: str = ""
+    """Empty for what is built in."""
 
     def behalf(self, tenant: str) -> Behalf:
         """Return on whose behalf `tenant` goes by it: what is the platform's, an operator wrote down."""
@@ -181,7 +183,7 @@ def _is(owner: str, name: str) -> tuple[Any, Any]:
 
 
 def _connected(row: Row[Any]) -> Connected:
-    return Connected(name=row.name, kind=row.kind, config=row.config, secret=row.secret, owner=row.tenant)
+    return Connected(name=row.name, kind=row.kind, config=row.config, secret=row.secret, owner=row.tenant, id=row.id)
 
 
 def _told(row: Row[Any]) -> dict[str, Any]:

@@ -17,23 +17,20 @@ from freehold.audit.canonical import canonical, digest
 from freehold.core.effects import BUDGET, SANDBOX, Effect, EffectKind, EffectState, Outcome, Verdict
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.money import UsageKind, UsageState
-from freehold.core.tools import Tool
 from freehold.failpoints import reach
-from freehold.gateway import connections, extending, ledger, opening, switches, tools, versions
+from freehold.gateway import doubting, extending, ledger, opening, switches, versions, ways
 from freehold.gateway.connections import MAIL, Drivers
-from freehold.gateway.credentials import opened_for
 from freehold.gateway.flights import Flight, Flights
-from freehold.gateway.grants import judge
+from freehold.gateway.grants import Grants, judge
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
 from freehold.gateway.money import meter
 from freehold.gateway.opening import Opened, Way
-from freehold.gateway.ports import ConnectorCall, NotSent, Reached
+from freehold.gateway.ports import ConnectorCall, NotSent
 from freehold.gateway.requests import DeliverRequest, MailRequest, SubmitRequest
 from freehold.gateway.steps import Standing, Step, next_step
 from freehold.gateway.tables import Decision
 from freehold.gateway.tokens import Stale
-from freehold.gateway.tools import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +128,9 @@ class Effects:
 
     async def _fly(self, intent: Intent, effect: Effect, *, governed: bool) -> Outcome:
         try:
-            opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
-        except Stale:  # only what is really to be carried out comes so far, and nothing of it is written down yet
-            await self._ready(intent.tenant, intent.connection)
-            opened = await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+            opened = await self._opened(intent, governed=governed)
+        except FreeholdError as error:
+            raise (await self._doubt(intent, error) if governed else error) from error
         way = opened.way
         if way is None:
             if intent.connection == BUDGET:
@@ -147,7 +143,7 @@ class Effects:
         try:
             result = await way.driver.perform(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is written down
-            return await self._broke(intent, opened, error, again=way.again)
+            return await self._broke(intent, opened, error, way, governed=governed)
         reach("gateway", "answered")
         outcome = Outcome(state=EffectState.DONE, hash=intent.hash, result=result, kind=way.tool.kind)
         outcome = await self._written(intent, opened, outcome, UsageState.CLOSED)
@@ -156,14 +152,26 @@ class Effects:
             await self._doubted(intent.tenant, intent.connection)
         return outcome
 
+    async def _opened(self, intent: Intent, *, governed: bool) -> Opened:
+        try:
+            return await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+        except Stale:  # only what is really to be carried out comes so far, and nothing of it is written down yet
+            await self._ready(intent.tenant, intent.connection)
+            return await self._keep.write(lambda tx: self._open(tx, intent, governed=governed))
+
+    async def _doubt(self, intent: Intent, error: FreeholdError) -> FreeholdError:
+        which = {"tenant": intent.tenant, "key": intent.key}
+        return doubting.raised(error, await self._keep.read(lambda tx: ledger.look(tx, self._keep, **which)))
+
     def _open(self, tx: Tx, intent: Intent, *, governed: bool) -> Opened:  # noqa: PLR0911 - one per step
-        verdict = self._judged(tx, intent) if governed else Verdict.ALLOW
+        grants = self._granted(tx, intent) if governed else None
+        verdict = Verdict.ALLOW if grants is None else self._judged(tx, intent, grants)
         standing = ledger.look(tx, self._keep, tenant=intent.tenant, key=intent.key)
         step = next_step(standing, verdict=verdict, hash=intent.hash, at=self._keep.now())
         match step:
             case Step.OPEN:
                 switches.require_effects(tx, intent.tenant)
-                return self._begin(tx, intent, standing, verdict=verdict, governed=governed)
+                return self._begin(tx, intent, standing, verdict=verdict, grants=grants)
             case Step.ASK:
                 return self._ask(tx, intent)
             case Step.REFUSE:
@@ -174,7 +182,8 @@ class Effects:
                 return Opened(outcome=opening.told_of(standing, intent))
 
     def _ask(self, tx: Tx, intent: Intent) -> Opened:
-        kind = self._kind(tx, intent)
+        budget = intent.connection == BUDGET
+        kind, mark = (EffectKind.SPEND, "") if budget else ways.seen(tx, self._drivers, intent)
         ledger.write(
             tx,
             self._keep,
@@ -182,34 +191,31 @@ class Effects:
             state=EffectState.ASKED,
             first=True,
             verdict=Verdict.ASK,
-            kind=kind,
+            kind=kind or "",
+            mark=mark,
             expires_at=self._keep.now() + self._patience,
         )
-        return Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash, kind=kind))
+        return Opened(outcome=Outcome(state=EffectState.ASKED, hash=intent.hash, kind=kind or ""))
 
-    def _kind(self, tx: Tx, intent: Intent) -> str:
-        """Return what would be done, for whoever is asked about it; empty for what the sandbox does."""
-        if intent.connection == BUDGET:
-            return EffectKind.SPEND
-        connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
-        tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
-        return tool.kind if tool else ""
-
-    def _judged(self, tx: Tx, intent: Intent) -> Verdict:
+    def _granted(self, tx: Tx, intent: Intent) -> Grants:
         ledger.take_epoch(tx, tenant=intent.tenant, run=intent.run, epoch=intent.epoch)
-        grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
+        return versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
+
+    def _judged(self, tx: Tx, intent: Intent, grants: Grants) -> Verdict:
         if intent.connection == BUDGET:
             return extending.judged(tx, self._keep, intent)
         return judge(grants, connection=intent.connection, operation=intent.operation)
 
-    def _begin(self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, governed: bool) -> Opened:
-        if governed and intent.connection == BUDGET:
+    def _begin(
+        self, tx: Tx, intent: Intent, standing: Standing | None, *, verdict: Verdict, grants: Grants | None
+    ) -> Opened:
+        if grants and intent.connection == BUDGET:
             result = extending.carried_out(tx, self._keep, intent, by=standing.decided_by if standing else "")
             return Opened(outcome=Outcome(state=EffectState.DONE, hash=intent.hash, result=result))
-        way = None if governed and intent.connection == SANDBOX else self._way(tx, intent, governed=governed)
-        if governed and way is not None and not self._pinned(tx, intent, way.tool):
-            state = EffectState.FAILED if standing and standing.attempts else EffectState.REFUSED
-            return self._end(tx, intent, state, opening.CHANGED, first=standing is None)
+        inside = intent.connection == SANDBOX
+        way = None if grants and inside else ways.found(tx, self._keep, self._drivers, intent, governed=bool(grants))
+        if grants and way and (why := ways.objection(intent, standing, grants, way)):
+            return self._held(tx, intent, standing, why, way)
         approver = standing.decided_by if standing and standing.decision is Decision.APPROVED else ""
         ledger.write(
             tx,
@@ -217,9 +223,10 @@ class Effects:
             intent,
             state=EffectState.OPEN,
             first=standing is None,
-            verdict=verdict if governed else None,
+            verdict=verdict if grants else None,
             approver=approver,
             kind=way.tool.kind if way else "",
+            mark=way.mark if way else None,
             again=way is not None and way.again,
         )
         outcome = Outcome(state=EffectState.OPEN, hash=intent.hash)
@@ -227,51 +234,43 @@ class Effects:
             return Opened(outcome=outcome)
         kind = UsageKind.MAIL if intent.connection == MAIL else UsageKind(way.connected.kind)
         usage = meter.open(tx, self._keep, opening.opening_of(intent, kind, self._keep.now()))
-        return Opened(outcome=outcome, way=way, usage=usage, attempts=1 + (standing.attempts if standing else 0))
+        attempts = 1 + (standing.attempts if standing else 0)
+        doubtful = doubting.doubtful(standing)
+        return Opened(outcome=outcome, way=way, usage=usage, attempts=attempts, doubtful=doubtful)
 
-    def _pinned(self, tx: Tx, intent: Intent, tool: Tool) -> bool:
-        """Return whether the tool is still what the version was granted."""
-        grants = versions.granted(tx, tenant=intent.tenant, agent=intent.agent, version=intent.version)
-        pin = grants.pins.get(f"{intent.connection}.{intent.operation}")
-        return pin == hash_of(tool) if pin is not None else not tool.how
-
-    def _way(self, tx: Tx, intent: Intent, *, governed: bool) -> Way:
-        connected = connections.find(tx, self._drivers, tenant=intent.tenant, name=intent.connection)
-        driver = self._drivers.connectors.get(connected.kind) if connected else None
-        tool = tools.find(tx, self._drivers, connected, intent.operation) if connected else None
-        if connected is None or driver is None or tool is None:
-            raise tools.missing(connected, intent.connection, intent.operation)
-        if not governed and intent.tenant and not driver.replies:
-            raise Denied("Nothing is delivered through this connection.", code="not_granted")
-        to = Reached(
-            owner=connected.owner,
-            name=connected.name,
-            config=connected.config,
-            credential=opened_for(tx, self._keep, connected),
-            behalf=connected.behalf(intent.tenant),
-        )
-        return Way(driver=driver, tool=tool, connected=connected, to=to)
+    def _held(self, tx: Tx, intent: Intent, standing: Standing | None, why: dict[str, str], way: Way) -> Opened:
+        """Let nothing be done by a way that is another now; about what may have happened, a person is asked once more."""
+        if standing is None or not doubting.doubtful(standing):
+            state = EffectState.FAILED if standing and standing.attempts else EffectState.REFUSED
+            return self._end(tx, intent, state, why, first=standing is None)
+        error = doubting.said(why)
+        state = EffectState.UNKNOWN if why is opening.ALTERED else EffectState.FAILED
+        ledger.write(tx, self._keep, intent, state=state, first=False, mark=way.mark, outcome={"error": error})
+        outcome = Outcome(state=state, hash=intent.hash, error=error, kind=standing.kind, attempts=standing.attempts)
+        return Opened(outcome=outcome)
 
     def _end(self, tx: Tx, intent: Intent, state: EffectState, error: dict[str, str], *, first: bool) -> Opened:
         verdict = Verdict.DENY if state is EffectState.REFUSED else None
         ledger.write(tx, self._keep, intent, state=state, first=first, verdict=verdict, outcome={"error": error})
         return Opened(outcome=Outcome(state=state, hash=intent.hash, error=error))
 
-    async def _broke(self, intent: Intent, opened: Opened, error: Exception, *, again: bool) -> Outcome:
+    async def _broke(self, intent: Intent, opened: Opened, error: Exception, way: Way, *, governed: bool) -> Outcome:
         if not isinstance(error, FreeholdError):
             log.error("A connector broke.", exc_info=error)
-        told = opening.problem_of(error)
-        sure = isinstance(error, Invalid | Denied | NotSent) and not (again and isinstance(error, NotSent))
+        told, unsent = opening.problem_of(error), isinstance(error, NotSent)
+        sure = isinstance(error, Invalid | Denied) or (unsent and not way.again)
+        harmless = sure or unsent or way.tool.kind is EffectKind.READ
+        if governed and (opened.doubtful or (way.again and not harmless)):
+            told = doubting.said(told)
         state = EffectState.FAILED if sure else EffectState.UNKNOWN
         outcome = opened.came(state, told)
         metered = UsageState.CLOSED if sure else UsageState.UNSETTLED
         outcome = await self._written(intent, opened, outcome, metered)
-        if not again or sure:
+        if not way.again or sure:
             return outcome
         # The next attempt under the key is as good as the first: nobody has to look.
-        if isinstance(error, Unavailable):
-            raise error
-        raise Unavailable(told["message"], code=told["code"]) from error
+        away = error if isinstance(error, Unavailable) else Unavailable("")
+        raise Unavailable(told["message"], after=away.after, code=told["code"], remedy=told["remedy"]) from error
 
     async def _written(self, intent: Intent, opened: Opened, outcome: Outcome, metered: UsageState) -> Outcome:
         """Write down what came of it and return that; what cannot be written down is unknown, never an error."""

@@ -110,6 +110,7 @@ def look(tx: Tx, keep: Keep, *, tenant: str, key: str) -> Standing | None:
         state=row.state,
         connection=row.connection,
         kind=row.kind,
+        mark=row.mark,
         attempts=row.attempts,
         again=row.again,
         decision=row.decision,
@@ -137,6 +138,7 @@ def write(
     verdict: Verdict | None = None,
     approver: str = "",
     kind: str = "",
+    mark: str | None = None,
     again: bool = False,
     expires_at: datetime | None = None,
     outcome: dict[str, Any] | None = None,
@@ -145,12 +147,13 @@ def write(
     """
     Write the intent down in `state`: a new row, or the one that stood there moved on.
 
-    `kind` is what it does, as far as that is known, and `again` whether an attempt that broke off may be repeated
-    under the same key. The record tells the `verdict`, the version whose grants it came from, who approved, and
-    `more` about it.
+    `kind` is what it does, as far as that is known, `mark` what the connection that it goes by is known by, and
+    `again` whether an attempt that broke off may be repeated under the same key. The record tells the `verdict`, the
+    version whose grants it came from, who approved, and `more` about it.
     """
     values: dict[str, Any] = {"state": state, "epoch": intent.epoch, "again": again, "decision": None}
     values |= {"kind": kind} if first or kind else {}
+    values |= {} if mark is None else {"mark": mark}
     if outcome is not None:
         values |= {"outcome": _sealed(tx, keep, intent.tenant, intent.key, outcome), "closed_at": keep.now()}
     begins = state is EffectState.OPEN

@@ -25,6 +25,11 @@ CHANGED: Final = {
     "message": "This tool is not what this version was granted any more.",
     "remedy": "Look at it with `freehold connection tools`, and make a new version of the agent.",
 }
+ALTERED: Final = {
+    "code": "altered",
+    "message": "The connection is not what it was when this was asked for: it was changed, or made anew.",
+    "remedy": "Ask again in a new step, so that somebody decides about it as it is now.",
+}
 EXPIRED: Final = {"code": "expired", "message": "Nobody answered in time.", "remedy": "Ask again in a new step."}
 NOT_WRITTEN: Final = {
     "code": "outcome_unknown",
@@ -41,6 +46,8 @@ class Way:
     tool: Tool
     connected: Connected
     to: Reached
+    mark: str
+    """What the connection is known by as it is now."""
 
     @property
     def again(self) -> bool:
@@ -57,6 +64,8 @@ class Opened:
     usage: str = ""
     attempts: int = 0
     """How often it was begun, this time included."""
+    doubtful: bool = False
+    """Whether an attempt before this one may have changed something."""
 
     def came(self, state: EffectState, error: dict[str, str]) -> Outcome:
         """Return the outcome of what did not come to its end."""

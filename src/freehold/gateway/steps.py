@@ -30,6 +30,8 @@ class Standing:
     state: EffectState
     connection: str
     kind: str = ""
+    mark: str | None = None
+    """What its connection was known by when it was asked for; none for what was asked for before that was kept."""
     attempts: int = 0
     again: bool = False
     decision: Decision | None = None

@@ -114,6 +114,7 @@ effects = declared(
     Column("operation", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("kind", Text, nullable=False),  # what it does to the world; empty for what the sandbox or a model does
+    Column("mark", Text),  # what its connection was known by when it was asked for; none: before that was kept
     Column("attempts", Integer, nullable=False),  # how often it was begun
     Column("arguments", LargeBinary),  # sealed; none for a model call, whose asker keeps the context
     Column("state", Coded(EffectState), nullable=False),

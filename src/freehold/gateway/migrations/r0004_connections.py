@@ -22,6 +22,7 @@ _STATES: Final = "state in ('open', 'closed', 'unsettled')"
 def upgrade() -> None:
     """Make the tables, add the columns, and let usage be of the new kinds."""
     op.add_column("effects", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
+    op.add_column("effects", sa.Column("mark", sa.Text(), nullable=True))
     op.add_column("effects", sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
     for name in ("pins", "egress"):
         empty = "{}" if name == "pins" else "[]"
@@ -89,7 +90,7 @@ def downgrade() -> None:
     _kinds(_BEFORE)
     for name in ("egress", "pins"):
         op.drop_column("versions", name)
-    for name in ("attempts", "kind"):
+    for name in ("attempts", "mark", "kind"):
         op.drop_column("effects", name)
 
 
