@@ -23,14 +23,9 @@ from freehold.gateway.egress.metering import Sessions
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.hosts import Place, place_in
+from freehold.gateway.requesting.callers import HOPS, TRACES
 
-_BETWEEN: Final = frozenset(
-    {
-        b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings",
-        b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
-    }
-)  # fmt: skip
-"""Headers between two machines next to each other."""
+_BETWEEN: Final = frozenset(name.encode() for name in HOPS | TRACES)
 _OURS: Final = frozenset({b"host", b"expect", b"content-length"})
 """Headers of a request that are said anew, by what is sent."""
 _NAMED: Final = {b"accept-encoding": "Accept-Encoding", b"user-agent": "User-Agent"}

@@ -21,12 +21,15 @@ _PACKED: Final = re.compile(
 )
 _WORDS: Final = frozenset({"key", "keys", "sig", "pat", "account", "pin", "otp"})
 _HARMLESS: Final = frozenset({"idempotency-key", "surrogate-key", "author"})
-_BETWEEN: Final = frozenset(
+HOPS: Final = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"})
+"""Headers between two machines next to each other."""
+TRACES: Final = frozenset({"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
+"""Headers by which machines on the way tell of whoever stands behind them."""
+_BETWEEN: Final = HOPS | TRACES | frozenset(
     {
-        "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "expect",
-        "host", "content-length", "accept-encoding", "via", "forwarded", "max-forwards", "from", "referer", "origin",
-        "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url",
-        "x-http-method", "x-method-override", "x-http-method-override", "x-original-method", "x-host", "x-url",
+        "expect", "host", "content-length", "accept-encoding", "max-forwards", "from", "referer", "origin",
+        "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url", "x-http-method",
+        "x-method-override", "x-http-method-override", "x-original-method", "x-host", "x-url",
         "x-envoy-original-path", "x-arr-log-id",
     }
 )  # fmt: skip
@@ -58,7 +61,7 @@ def headers(
     named = {one.strip().lower() for name, value in pairs if name.lower() == "connection" for one in value.split(",")}
     found: dict[str, str] = {}
     for name, value in pairs:
-        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not is_name(name) or not _VALUE.fullmatch(value):
             raise bad_header(name)
         key, same = name.lower(), same_header(name)
         if key in named or same in taken or is_between(same) or not (same in kept or _harmless(same)):
@@ -97,6 +100,11 @@ def same_header(name: str) -> str:
 def same_parameter(name: str) -> str:
     """Return a parameter's name as it is compared here: `api-key`, `api_key` and `api.key[]` are one."""
     return "".join(sign for sign in name.partition("[")[0].lower() if sign.isalnum())
+
+
+def is_name(stated: str) -> bool:
+    """Return whether a header may be called so."""
+    return _TOKEN.fullmatch(stated) is not None
 
 
 def bad_header(name: str) -> Invalid:

@@ -14,7 +14,6 @@ from freehold.gateway.requesting.injecting import Place
 SHARED: Final = frozenset({"base_url", "inject", "headers", "oauth", "keep"})
 """What every kind whose requests are shaped here may be told."""
 MOST_HEADERS: Final = 30
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE: Final = re.compile(r"[\x20-\x7e]{0,2000}")
 
 
@@ -42,7 +41,7 @@ def check(config: Mapping[str, Any], credential: Credential, *, also: frozenset[
 
 def header_name(stated: object, what: str) -> str:
     """Return the header's name that `what` states; raise `Invalid` (`bad_config`) for none that may be set."""
-    if not isinstance(stated, str) or not _TOKEN.fullmatch(stated) or callers.is_between(callers.same_header(stated)):
+    if not isinstance(stated, str) or not callers.is_name(stated) or callers.is_between(callers.same_header(stated)):
         raise _bad(f"{str(stated)[:80]!r} is no header that can be set.", f"Give {what} as a name such as X-Version.")
     return stated
 
@@ -88,7 +87,7 @@ def _kept(stated: object) -> None:
         raise _bad("This is no list of names.", example)
     for one in stated:
         place, sign, name = one.partition(":") if isinstance(one, str) else ("", "", "")
-        if place not in {"query", "header"} or not sign or not _TOKEN.fullmatch(name):
+        if place not in {"query", "header"} or not sign or not callers.is_name(name):
             raise _bad(f"{str(one)[:80]!r} names nothing that can be kept.", example)
         if place == "header" and callers.same_header(name) in {"authorization", "cookie"}:
             raise _bad(f"The header {name} is never a caller's.", example)

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from freehold.gateway.requesting.callers import is_name
+
 NEWEST: Final = "2026-07-28"
 _META: Final = "io.modelcontextprotocol/"
 _PLAIN: Final = re.compile(r"(?!\s)[\x20-\x7e]*(?<!\s)")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _PACKED: Final = re.compile(r"=\?base64\?.*\?=")
 _ANNOTATED: Final = "x-mcp-header"
 MAX_DEPTH: Final = 8
@@ -49,7 +50,7 @@ def _shown(schema: Any, arguments: Any, depth: int) -> Iterator[tuple[str, str]]
     for name, told in properties.items():
         value = arguments.get(name)
         wanted = told.get(_ANNOTATED) if isinstance(told, Mapping) else None
-        if isinstance(wanted, str) and _TOKEN.fullmatch(wanted) and isinstance(value, (str, int, float)):
+        if isinstance(wanted, str) and is_name(wanted) and isinstance(value, (str, int, float)):
             yield wanted, str(value).lower() if isinstance(value, bool) else str(value)
         yield from _shown(told, value, depth - 1)
 
