@@ -8,6 +8,7 @@ extension is agreed upon, so what comes can be read, and the credential in it bl
 
 import asyncio
 import base64
+import functools
 import hashlib
 import re
 import ssl
@@ -40,6 +41,12 @@ _CLOSED: Final = bytes((0x88, 2, 0x03, 0xF0))
 """A frame that says: this is against the rules (1008)."""
 
 
+@functools.cache
+def _believed() -> ssl.SSLContext:
+    """Return whom this machine believes: read once, because a third of a gateway's start went by with it."""
+    return ssl.create_default_context()
+
+
 @final
 class WebSockets:
     """Opens WebSockets for programs."""
@@ -53,7 +60,7 @@ class WebSockets:
         Servers show who they are by `tls`; unless stated, as this machine believes it.
         """
         self.relay, self.guard, self.idle = relay, guard, idle
-        self.tls = tls or ssl.create_default_context()
+        self.tls = tls or _believed()
 
     def open(self, knock: Knock, said: Said) -> Held | None:
         """Return the WebSocket that is asked for, if one is; raise `Invalid` for a wish that makes no sense."""
