@@ -33,6 +33,7 @@ def shaped(said: Any = (), query: str = "", secret: str = SECRET, **config: Any)
         "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Connection", "Keep-Alive",
         "Transfer-Encoding", "Content-Length", "TE", "Trailer", "Upgrade", "HTTP2-Settings", "Expect", "Via",
         "Accept-Encoding", "Sec-WebSocket-Key", "CF-Connecting-IP", "X-Host", "Max-Forwards", "Proxy-Connection",
+        "X-Metabase-Session", "X-Session-Id", "X-On-Behalf-Of", "As-User", "Dropbox-API-Select-User", "BoxApi", "Sudo",
     ],
 )  # fmt: skip
 def test_headers_that_could_be_a_key_or_change_what_was_judged_are_dropped(name: str) -> None:
@@ -58,7 +59,7 @@ def test_what_the_header_connection_names_is_dropped_with_it() -> None:
         "access_token=E", "api_key=E", "apikey=E", "api-key=E", "API_KEY=E", "api.key=E", "api%5Fkey=E", "api%255Fkey=E",
         "%61pi_key=E", "api_key[]=E", "api_key%5B%5D=E", "key=E", "token=E", "auth_token=E", "oauth_token=E",
         "private_token=E", "client_secret=E", "password=E", "sig=E", "X-Amz-Signature=E", "X-Amz-Credential=E",
-        "authorization=E", "jwt=E", "_method=DELETE", "+api_key=E", "api_key", "access_token=E&access_token=E",
+        "authorization=E", "jwt=E", "_method=DELETE", "+api_key=E", "api_key", "as_user_id=E", "sudo=E", "PHPSESSID=E", "session_id=E", "on_behalf_of=E", "access_token=E&access_token=E",
     ],
 )  # fmt: skip
 def test_parameters_that_could_be_a_key_are_dropped(query: str) -> None:

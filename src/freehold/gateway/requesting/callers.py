@@ -18,9 +18,10 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _PACKED: Final = re.compile(
     r"auth|token|secret|cookie|credential|passw|api-?key|access-?key|bearer|jwt|signature|impersonat|sudo"
+    r"|session|behalf|delegat|as-user|act-as|acting-as|select-user|select-admin|boxapi"
 )
 _WORDS: Final = frozenset({"key", "keys", "sig", "pat", "account", "pin", "otp"})
-_HARMLESS: Final = frozenset({"idempotency-key", "surrogate-key", "author"})
+_HARMLESS: Final = frozenset({"idempotency-key", "surrogate-key", "author", "mcp-session-id"})
 HOPS: Final = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"})
 """Headers between two machines next to each other."""
 TRACES: Final = frozenset({"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
@@ -36,10 +37,10 @@ _BETWEEN: Final = HOPS | TRACES | frozenset(
 _BEGINNINGS: Final = ("proxy-", "x-forwarded", "x-original-", "sec-", "cf-", "x-envoy-", "x-remote-", "x-ssl-")
 _OWN_QUERY: Final = frozenset(
     {
-        "accesskey", "accesstoken", "apikey", "apitoken", "appkey", "applicationkey", "auth", "authkey", "authorization",
-        "authtoken", "bearer", "bearertoken", "clientsecret", "credential", "credentials", "idtoken", "jwt", "key",
-        "method", "oauthsignature", "oauthtoken", "passwd", "password", "privatetoken", "refreshtoken", "secret",
-        "sessiontoken", "sig", "signature", "subscriptionkey", "token", "xamzcredential", "xamzsecuritytoken",
+        "accesskey", "accesstoken", "actas", "apikey", "apitoken", "appkey", "applicationkey", "asuser", "asuserid", "auth", "authkey", "authorization",
+        "authtoken", "bearer", "bearertoken", "clientsecret", "credential", "credentials", "idtoken", "impersonate", "jsessionid", "jwt", "key",
+        "method", "oauthsignature", "oauthtoken", "onbehalfof", "passwd", "phpsessid", "password", "privatetoken", "refreshtoken", "secret",
+        "sessionid", "sessiontoken", "sudo", "sig", "signature", "subscriptionkey", "token", "xamzcredential", "xamzsecuritytoken",
         "xamzsignature", "xapikey", "xgoogcredential", "xgoogsignature", "xhttpmethodoverride",
     }
 )  # fmt: skip
