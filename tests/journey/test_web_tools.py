@@ -167,6 +167,7 @@ async def test_redirects_are_followed_a_few_times(tmp_path: Path) -> None:
         ("http://user:password@127.0.0.1/", "bad_address"),
         ("http://0x7f.1/", "bad_host"),
         ("http://:80/", "bad_address"),
+        ("http://[::1/", "bad_address"),
     ],
 )
 async def test_neither_an_address_nor_a_redirect_leads_inside(tmp_path: Path, target: str, code: str) -> None:

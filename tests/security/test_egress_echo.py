@@ -1,5 +1,6 @@
 """A server that repeats the secret it was sent does not hand it on: not to the run, not to the record, in no spelling."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -212,3 +213,26 @@ async def test_nobody_who_cannot_be_reached_makes_an_error_tell_it(tmp_path: Pat
         outcome = await kit.worker.submit(work(version="ver_2"), effect("post", "api", path="/echo"))
         found = await leaks(kit, outcome)
     assert (outcome.state, found, outside.heard) == (EffectState.FAILED, [], [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+async def test_json_hides_nothing_in_any_of_its_encodings(tmp_path: Path, encoding: str) -> None:
+    def says(_heard: Heard) -> Tells:
+        body = json.dumps({"you": SECRET, SECRET: [SECRET]}).encode(encoding)
+        return Tells(headers={"Content-Type": "application/json"}, pieces=[body])
+
+    async with connected(tmp_path, says) as (kit, _):
+        outcome = await asked(kit)
+        found = await leaks(kit, outcome)
+    assert (outcome.state, found) == (EffectState.DONE, [])
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape", "hex", "none"])
+async def test_a_charset_that_nobody_writes_in_keeps_nobody_waiting(tmp_path: Path, charset: str) -> None:
+    def says(_heard: Heard) -> Tells:
+        return Tells(headers={"Content-Type": f"text/plain; charset={charset}"}, pieces=[b"xn--\xff" + b"9a" * 200_000])
+
+    async with connected(tmp_path, says) as (kit, _):
+        async with asyncio.timeout(5):
+            outcome = await asked(kit)
+    assert (outcome.state, (outcome.result or {})["text"][:4]) == (EffectState.DONE, "xn--")

@@ -8,7 +8,7 @@ import pytest
 
 from freehold.catalog.searches import searches
 from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
-from freehold.drivers.connector.search import SEARCH, WebSearch
+from freehold.drivers.connector.search import LOOKED_AT, SEARCH, WebSearch, results_of
 from freehold.gateway.asked import Behalf
 from freehold.gateway.ports import ConnectorCall, Credential, Reached
 from freehold.testing.clock import FakeClock
@@ -142,3 +142,9 @@ async def test_a_search_that_makes_no_sense_is_not_made(arguments: dict[str, Any
     with pytest.raises(Invalid) as caught:
         await asked("searxng", told_json({}), **arguments)
     assert caught.value.code == "bad_arguments"
+
+
+def test_no_more_results_are_looked_at_than_anybody_wants() -> None:
+    service = searches()["searxng"]
+    found: list[Any] = [{"url": PAGE}] * (LOOKED_AT + 100)
+    assert len(results_of(service, {"results": found})) == LOOKED_AT

@@ -28,6 +28,8 @@ MAX_ANSWER: Final = 2 << 20
 MAX_QUERY: Final = 2_000
 MOST: Final = 20
 USUAL: Final = 10
+LOOKED_AT: Final = 200
+"""Results of one answer; those that are wanted stand in front."""
 _DAYS: Final = dict(zip(AGES, (1, 7, 31, 366), strict=True))
 _LENGTHS: Final = {"title": 500, "url": 4_096, "snippet": 2_000, "date": 100}
 
@@ -133,7 +135,7 @@ def results_of(service: Search, told: Any) -> list[dict[str, str]]:
     found = told
     for name in service.results.split("."):
         found = found.get(name) if isinstance(found, dict) else None
-    stated = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    stated = [one for one in found[:LOOKED_AT] if isinstance(one, dict)] if isinstance(found, list) else []
     places = {"title": service.title, "url": service.link, "snippet": service.snippet, "date": service.date}
     results = [{name: _first(one, keys, _LENGTHS[name]) for name, keys in places.items()} for one in stated]
     return [

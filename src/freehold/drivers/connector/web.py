@@ -101,7 +101,7 @@ class Web(ConnectorDriver):
                 location = answer.headers.get("location", "")
                 if answer.status not in _REDIRECTED or not location:
                     return await _read(url, answer)
-            url = _spelt(urljoin(url, location))
+            url = _led(url, location)
         raise Invalid(
             f"The page redirects more than {REDIRECTS} times.", code="too_many_redirects", remedy="Try another address."
         )
@@ -125,25 +125,36 @@ def address_of(arguments: Mapping[str, Any]) -> str:
 
 def _spelt(url: str) -> str:
     """Return an address as it goes over the wire: what people write in their own script is spelt out."""
-    wrong = Invalid(
-        f"{url[:80]!r} is no address of a page.",
-        code="bad_address",
-        remedy="Write http:// or https://, a host and a path, without user or password.",
-    )
     try:
         parts = urlsplit(url.strip())
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError as error:
-        raise wrong from error
+        raise _wrong(url) from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or "\\" in url:
-        raise wrong
+        raise _wrong(url)
     stated = parts.netloc.removesuffix(port) if port else parts.netloc.removesuffix(":")
     path = quote(parts.path or "/", safe="%/:@!$&'()*+,;=-._~")
     query = quote(parts.query, safe="%/:@!$&'()*+,;=-._~?[]|")
     spelt = urlunsplit((parts.scheme, host_of(stated).in_url + port, path, query, ""))
     if len(spelt) > MAX_URL:
-        raise wrong
+        raise _wrong(url)
     return spelt
+
+
+def _wrong(url: str) -> Invalid:
+    return Invalid(
+        f"{url[:80]!r} is no address of a page.",
+        code="bad_address",
+        remedy="Write http:// or https://, a host and a path, without user or password.",
+    )
+
+
+def _led(url: str, location: str) -> str:
+    """Return where a redirect leads; raise `Invalid` (`bad_address`) where nobody could say."""
+    try:
+        return _spelt(urljoin(url, location))
+    except ValueError as error:
+        raise _wrong(location) from error
 
 
 async def _read(url: str, answer: Answer) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def known(charset: str) -> str:
     """Return the charset that is meant; UTF-8 for what is none."""
     try:
         found = codecs.lookup(charset).name
-        b"".decode(charset)  # refuses what turns bytes into bytes
+        b"x".decode(charset, "replace")  # refuses what turns bytes into bytes, though not of no bytes at all
     except (LookupError, ValueError):
         return "utf-8"
     # What is called Latin-1 or ASCII is written as Windows has it.

@@ -19,6 +19,7 @@ class Blot:
     def __init__(self, *credentials: Credential) -> None:
         """Look for every spelling of `credentials`."""
         self._spellings = spellings(credentials)
+        self._shortest = min(map(len, self._spellings), default=0)
         self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
@@ -49,6 +50,8 @@ class Blot:
         return value if value is None or isinstance(value, bool) or clean == str(value) else clean
 
     def _without(self, data: bytes) -> bytes:
+        if len(data) < self._shortest:
+            return data
         for spelling in self._spellings:
             data = data.replace(spelling, BLOT)
         return data
