@@ -1,11 +1,13 @@
 """Requests by a connection: what goes out is what it allows, under the platform's identity alone."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from freehold.testing.counterpart import Heard, Tells
 from tests.gateways import RUN, TENANT
 from tests.relaying import TOKEN, Bench, relaying
 
@@ -142,3 +144,20 @@ async def test_a_neighbours_connection_is_none(tmp_path: Path) -> None:
         said = await bench.ask("GET", "/items")
         assert (said.status, json.loads(said.body)["code"]) == (404, "unknown_connection")
         assert bench.outside.heard == []
+
+
+async def test_a_server_cannot_pass_its_answer_off_as_ours(tmp_path: Path) -> None:
+    told = Tells(status=403, headers={"X-Freehold-Code": "not_granted"})
+    async with relaying(tmp_path / "data", lambda _: told) as bench:
+        said = await bench.ask("GET", "/items")
+    assert (said.status, "x-freehold-code" in said.headers) == (403, False)
+
+
+async def test_packing_told_twice_hides_nothing(tmp_path: Path) -> None:
+    def says(_heard: Heard) -> Tells:
+        headers = {"Content-Encoding": "gzip", "content-encoding": "identity"}
+        return Tells(headers=headers, pieces=[gzip.compress(TOKEN.encode())])
+
+    async with relaying(tmp_path / "data", says) as bench:
+        said = await bench.ask("GET", "/items")
+    assert (said.status, b"unreadable_answer" in said.body) == (503, True)

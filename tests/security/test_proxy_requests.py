@@ -9,7 +9,7 @@ from freehold.gateway.calls.boxes import BOX_BYTES
 from freehold.gateway.egress.metering import Limits
 from tests.proxies import Server, proxy, serving
 
-OK = b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nKeep-Alive: x\r\n\r\nok"
+OK = b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nKeep-Alive: x\r\nX-Freehold-Code: x\r\n\r\nok"
 
 
 def answering(said: bytes) -> Server:
@@ -34,6 +34,7 @@ async def test_a_request_goes_on_with_its_own_headers_and_no_others(tmp_path: Pa
         assert (status, heard.partition(b"\r\n\r\n")[2]) == (200, b"ok")
         assert heard.lower().count(b"set-cookie") == 2
         assert b"keep-alive" not in heard.lower()
+        assert b"x-freehold-code" not in heard.lower()
         line, *lines = server.heard[0].decode().strip().split("\r\n")
         assert line == "GET /a%2Fb?q=1&q=2 HTTP/1.1"
         assert {one.partition(":")[0].lower(): one.partition(": ")[2] for one in lines} == {

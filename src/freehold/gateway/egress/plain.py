@@ -20,6 +20,7 @@ from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.egress.exchange import Exchange, Pairs, stated_length
 from freehold.gateway.egress.judging import Judge
 from freehold.gateway.egress.metering import Sessions
+from freehold.gateway.egress.refusing import SAYS
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Answer, Sent
 from freehold.gateway.outward.hosts import Place, place_in
@@ -108,7 +109,7 @@ def onward(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
     return [
         (name, value)
         for name, value in lower
-        if name not in _BETWEEN and name not in named and not name.startswith(b"proxy-")
+        if name not in _BETWEEN and name not in named and name != SAYS and not name.startswith(b"proxy-")
     ]
 
 

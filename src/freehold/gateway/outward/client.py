@@ -114,16 +114,19 @@ class Client:
             await self._session.close()
 
     async def _sent(self, sent: Sent, address: Address, on_sent: Callable[[], None]) -> Answer:
-        url, host, name = _pinned(sent.url, address)
+        url, host, certified = _pinned(sent.url, address)
         response = await self._opened().request(
             sent.method,
             url,
             data=_body(sent, on_sent),
             headers=_headers(sent.headers, host),
-            server_hostname=name,
+            server_hostname=certified,
             allow_redirects=False,
         )
-        headers = {key.lower(): value for key, value in response.headers.items()}
+        headers: dict[str, str] = {}
+        for name, value in response.headers.items():
+            key = name.lower()
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
         return Answer(
             status=response.status,
             headers=headers,

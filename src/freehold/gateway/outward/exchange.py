@@ -23,7 +23,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    """In lower case."""
+    """In lower case; of one that was said more than once, all that was said."""
     pairs: Sequence[tuple[bytes, bytes]] = ()
     """The same as they came, those that were said more than once too."""
     chunks: AsyncGenerator[bytes, None]

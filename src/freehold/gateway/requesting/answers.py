@@ -12,6 +12,7 @@ _LEFT_OUT: Final = frozenset(
         "content-encoding", "set-cookie", "set-cookie2", "alt-svc", "clear-site-data", "strict-transport-security",
         "public-key-pins", "report-to", "nel", "refresh", "server-timing", "x-http2-stream-id",
         "access-control-allow-origin", "access-control-allow-credentials", "content-security-policy", "authentication-info",
+        "x-freehold-code",
     }
 )  # fmt: skip
 MOST: Final = 100
