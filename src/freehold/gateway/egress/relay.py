@@ -7,6 +7,7 @@ as the connection itself leads.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, final
 
@@ -137,8 +138,9 @@ class _Relayed(Exchange):
         async with self.lasting(session):
             sent = await self._sent(session, wanted, shaped)
             answer = await self._relay.send(sent, connected, self.speaker.whom.tenant)
-            change = _Cleaned(answer, shaped, most=self.sessions.limits.most_bytes)
-            await self.answered(session, answer, change.headers(f"{PREFIX}{connected.name}"), change)
+            async with aclosing(answer):
+                change = _Cleaned(answer, shaped, most=self.sessions.limits.most_bytes)
+                await self.answered(session, answer, change.headers(f"{PREFIX}{connected.name}"), change)
 
     async def _sent(self, session: Session, wanted: Wanted, shaped: Shaped) -> Sent:
         """Return what goes out: the body whole where it is short, else its pieces as they come."""

@@ -118,7 +118,7 @@ class Session:
         """Tell the server that we are gone; one that cannot be told finds out for itself."""
         if self._id:
             answer = await self._sent("DELETE", b"", _unheard)
-            await answer.chunks.aclose()
+            await answer.aclose()
 
     async def _told(self, method: str, params: Json) -> Json:
         try:
@@ -177,7 +177,7 @@ class Session:
     async def _tell(self, body: bytes) -> None:
         answer = await self._sent("POST", body, _unheard)
         await self._require(answer)
-        await answer.chunks.aclose()
+        await answer.aclose()
 
     async def _sent(
         self, method: str, body: bytes, sent: Callable[[], None], more: Mapping[str, str] | None = None
@@ -199,7 +199,7 @@ class Session:
         """Raise what a status means that is none of success."""
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return
-        await answer.chunks.aclose()
+        await answer.aclose()
         raise Gone if answer.status == 404 and self._id else refusal(answer)  # noqa: PLR2004
 
 
