@@ -1,60 +1,27 @@
 """A gateway killed between a provider's answer and its own disk: the account goes on, or is said to have run out."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from freehold.core.errors import Conflict, Denied, FreeholdError, Unavailable
-from freehold.gateway.client import WebGateway, WorkerGateway
+from freehold.core.errors import Conflict, Denied, Unavailable
 from freehold.testing.counterpart import counterpart
 from tests.consents import ADA, BACK, CLIENT_SECRET, Consents, config, named
 from tests.gateways import AGENT, TENANT, VERSION, effect, work
+from tests.mortal import Mortal
 
-SERVE = """
-import sys
-from freehold.app import gateway
-from freehold.settings import Settings
-told = dict(FREEHOLD_DATA=sys.argv[1], FREEHOLD_TEST="1", FREEHOLD_FAILPOINT=sys.argv[2], FREEHOLD_REHEARSAL="1")
-gateway.main(Settings.read(told))
-"""
 AT_ONCE = 0.01
 """Seconds that a token lasts which is old when it is used."""
 
 
-@dataclass(frozen=True)
-class Here:
-    """The provider, and the ways to a gateway that comes and goes."""
+@dataclass(frozen=True, kw_only=True)
+class Here(Mortal):
+    """The provider too."""
 
-    data: Path
     consents: Consents
-    web: WebGateway
-    worker: WorkerGateway
-
-    @asynccontextmanager
-    async def gateway(self, failpoint: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, str(self.data), failpoint)
-        try:
-            await self.up()
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-    async def up(self) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    await self.web.health()
-                    break
-                except FreeholdError:
-                    await asyncio.sleep(0.02)
 
     async def prepare(self, url: str) -> None:
         await self.web.allow_destination(None, name="here", place="127.0.0.1:*", by="key:1")
@@ -79,16 +46,14 @@ class Here:
 async def here(tmp_path: Path) -> AsyncIterator[Here]:
     consents = Consents()
     async with counterpart(consents) as server:
-        web, worker = WebGateway(tmp_path / "run/gateway-web.sock"), WorkerGateway(tmp_path / "run/gateway-worker.sock")
-        made = Here(tmp_path, consents, web, worker)
+        made = Here(data=tmp_path, consents=consents)
         async with made.gateway():
             await made.prepare(server.url)
             consents.lasts = AT_ONCE
             await made.finish(await made.brought())
             consents.lasts = 3600
         yield made
-        await web.close()
-        await worker.close()
+        await made.close()
 
 
 @pytest.mark.parametrize("rotates", [True, pytest.param(False, marks=pytest.mark.long)])

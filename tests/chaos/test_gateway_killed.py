@@ -1,62 +1,29 @@
 """A gateway killed at any point: no effect twice, no call without its row, and the record whole."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from freehold.core.effects import EffectState
-from freehold.core.errors import FreeholdError, Unavailable
+from freehold.core.errors import Unavailable
 from freehold.failpoints import POINTS
-from freehold.gateway.client import WebGateway, WorkerGateway
 from freehold.testing.providers import Provider, Receiver, Says, provider, receiver
 from tests.gateways import AGENT, RUN, SECRET, TENANT, VERSION, effect, said, work
+from tests.mortal import Mortal
 
-SERVE = """
-import sys
-from freehold.app import gateway
-from freehold.settings import Settings
-gateway.main(Settings.read(dict(FREEHOLD_DATA=sys.argv[1], FREEHOLD_TEST="1", FREEHOLD_FAILPOINT=sys.argv[2])))
-"""
 MOSTLY_LONG = [point if point == "sent" else pytest.param(point, marks=pytest.mark.long) for point in POINTS]
 """The short suite kills once where it hurts most; the whole one everywhere."""
 KEPT = ("stored", "acknowledged")
 
 
-@dataclass(frozen=True)
-class Here:
-    """The other sides, and the ways to a gateway that comes and goes."""
+@dataclass(frozen=True, kw_only=True)
+class Here(Mortal):
+    """The other sides too."""
 
-    data: Path
     hook: Receiver
     model: Provider
-    web: WebGateway
-    worker: WorkerGateway
-
-    @asynccontextmanager
-    async def gateway(self, failpoint: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run a gateway process until the block ends, or it died."""
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, str(self.data), failpoint)
-        try:
-            await self.up()
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-    async def up(self) -> None:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    await self.web.health()
-                    break
-                except FreeholdError:
-                    await asyncio.sleep(0.02)
 
     async def prepare(self) -> None:
         await self.web.allow_destination(None, name="here", place="127.0.0.1:*", by="key:1")
@@ -74,13 +41,11 @@ class Here:
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Here]:
     async with receiver() as hook, provider(Says(pieces=["Hi"])) as model:
-        web, worker = WebGateway(tmp_path / "run/gateway-web.sock"), WorkerGateway(tmp_path / "run/gateway-worker.sock")
-        made = Here(tmp_path, hook, model, web, worker)
+        made = Here(data=tmp_path, hook=hook, model=model)
         async with made.gateway():
             await made.prepare()
         yield made
-        await web.close()
-        await worker.close()
+        await made.close()
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -1,7 +1,6 @@
 """A gateway killed between an API and its answer: what is done is done once, or nobody says that it was."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,20 +10,13 @@ from typing import Any, Final
 import pytest
 
 from freehold.core.effects import EffectState, Outcome
-from freehold.core.errors import Conflict, FreeholdError, Unavailable
+from freehold.core.errors import Conflict, Unavailable
 from freehold.failpoints import POINTS
-from freehold.gateway.client import WebGateway, WorkerGateway
 from freehold.testing.counterpart import Answers, Counterpart, Heard, Tells, counterpart
 from tests.gateways import AGENT, RUN, TENANT, VERSION, effect, running, work
+from tests.mortal import Mortal
 from tests.shelves import shelve_gateways
 
-SERVE: Final = """
-import sys
-from freehold.app import gateway
-from freehold.settings import Settings
-stated = dict(FREEHOLD_TEST="1", FREEHOLD_REHEARSAL="1", FREEHOLD_DATA=sys.argv[1], FREEHOLD_FAILPOINT=sys.argv[2])
-gateway.main(Settings.read(stated))
-"""
 SENT: Final = ("sent", "answered", "stored", "acknowledged")
 """Points behind which the counterpart may have done it."""
 KEPT: Final = ("stored", "acknowledged")
@@ -32,39 +24,11 @@ MOSTLY_LONG: Final = [point if point == "answered" else pytest.param(point, mark
 NAMES: Final = {"plain": None, "keyed": "Idempotency-Key"}
 
 
-@dataclass(frozen=True)
-class Here:
-    """An API outside, and the ways to a gateway that comes and goes."""
+@dataclass(frozen=True, kw_only=True)
+class Here(Mortal):
+    """An API outside too."""
 
-    data: Path
     outside: Counterpart
-    web: WebGateway
-    worker: WorkerGateway
-
-    @asynccontextmanager
-    async def gateway(self, failpoint: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run a gateway process until the block ends, or it died."""
-        process = await self.begin(failpoint)
-        try:
-            async with asyncio.timeout(20):
-                await self._up()
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-    async def begin(self, failpoint: str = "") -> asyncio.subprocess.Process:
-        """Start a gateway process."""
-        return await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, str(self.data), failpoint)
-
-    async def _up(self) -> None:
-        while True:
-            try:
-                await self.web.health()
-                break
-            except FreeholdError:
-                await asyncio.sleep(0.02)
 
     async def prepare(self) -> None:
         await self.web.set_secret(TENANT, "token", "sk-0123456789abcdef", by="key:1")
@@ -97,13 +61,11 @@ class Here:
 async def beside(data: Path, answers: Answers) -> AsyncIterator[Here]:
     async with counterpart(answers) as outside:
         shelve_gateways(data)
-        web, worker = WebGateway(data / "run/gateway-web.sock"), WorkerGateway(data / "run/gateway-worker.sock")
-        made = Here(data, outside, web, worker)
+        made = Here(data=data, outside=outside)
         async with made.gateway():
             await made.prepare()
         yield made
-        await web.close()
-        await worker.close()
+        await made.close()
 
 
 def made(_heard: Heard) -> Tells:
