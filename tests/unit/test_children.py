@@ -15,7 +15,7 @@ from freehold.core.errors import Denied, FreeholdError, Invalid, Unavailable
 from freehold.core.tools import Tool
 from freehold.drivers.connector.smtp import Smtp
 from freehold.gateway.asked import Behalf
-from freehold.gateway.children import InChild, answer_of, call_of, told_of
+from freehold.gateway.children import AT_ONCE, InChild, answer_of, call_of, told_of
 from freehold.gateway.ports import ConnectorCall, Credential, NotSent, Reached
 from freehold.testing.clock import FakeClock
 
@@ -129,6 +129,28 @@ async def test_what_it_complains_of_goes_to_the_log_without_what_it_was_handed(
     await came(does)
     (said,) = caplog.messages
     assert said == "A child for smtp says: [secret] [secret]  [31m oh"
+
+
+async def test_a_complaint_that_is_cut_is_not_cut_within_what_was_handed(caplog: pytest.LogCaptureFixture) -> None:
+    does = "secret = asked['call']['to']['credential']\n"
+    does += "sys.stderr.write(secret * 3 + 'x' * (4096 - 3 * len(secret) - 5) + secret + 'oh\\n')\n" + DIES
+    await came(does)
+    (said,) = caplog.messages
+    assert said.count("[secret]") == 4
+    assert SECRET[:4] not in said
+
+
+async def test_more_calls_than_may_live_at_once_wait_and_leave_nothing_behind(tmp_path: Path) -> None:
+    does = f"open(f'{tmp_path}/{{os.getpid()}}', 'w').close(); time.sleep(0.1)\n"
+    does += (
+        f"alive = len(os.listdir('{tmp_path}')); os.unlink(f'{tmp_path}/{{os.getpid()}}')\nsay(result={{'n': alive}})"
+    )
+    front, open_before = child(does), _files()
+    results = await asyncio.gather(*(front.perform(call()) for _ in range(AT_ONCE + 3)))
+    await until(lambda: _files() <= open_before)
+    assert len(results) == AT_ONCE + 3
+    assert max(int(result["n"]) for result in results) <= AT_ONCE
+    assert _children(os.getpid()) == []
 
 
 async def test_a_call_that_nobody_waits_for_any_more_leaves_no_child(tmp_path: Path) -> None:
@@ -263,6 +285,10 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _children(pid: int) -> list[int]:

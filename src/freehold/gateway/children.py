@@ -24,6 +24,7 @@ from freehold.core.errors import FreeholdError, Unavailable, from_problem, to_pr
 from freehold.core.tools import Tool
 from freehold.gateway.asked import Behalf
 from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential, NotSent, Reached
+from freehold.gateway.requesting.scrubbing import Blot
 
 MODULE: Final = "freehold.app.connector_child"
 SECONDS: Final = 90.0
@@ -75,9 +76,9 @@ class InChild(ConnectorDriver):
         async with self._room:
             process = await self._started()
             heard = _Heard(call.sent)
-            hidden = (*call.to.credential.spellings, *self._hidden.spellings)
+            blot = Blot(call.to.credential, self._hidden)
             work = asyncio.gather(
-                _hand(process, self._asked(call)), heard.listen(process), _complain(process, self.kind, hidden)
+                _hand(process, self._asked(call)), heard.listen(process), _complain(process, self.kind, blot)
             )
             try:
                 done, _ = await asyncio.wait({work}, timeout=self._seconds)
@@ -196,14 +197,13 @@ async def _hand(process: Process, asked: bytes) -> None:
     process.stdin.close()
 
 
-async def _complain(process: Process, kind: str, hidden: Sequence[str]) -> None:
+async def _complain(process: Process, kind: str, blot: Blot) -> None:
     """Write to the log what a child says on standard error, without what it was handed."""
     said = b""
     while process.stderr is not None and (piece := await process.stderr.read(1 << 14)):
-        said += piece[: COMPLAINT - len(said)]
-    text = said.decode(errors="replace")
-    for spelling in hidden:
-        text = text.replace(spelling, "[secret]")
+        said += blot.feed(piece) if len(said) < COMPLAINT else b""
+    said += blot.end() if len(said) < COMPLAINT else b""
+    text = said[:COMPLAINT].decode(errors="replace")
     shown = "".join(sign if sign.isprintable() else " " for sign in text).strip()
     if shown:
         log.warning("A child for %s says: %s", kind, shown)
