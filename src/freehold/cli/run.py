@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from freehold.cli import run_audit
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import JsonOption, LimitOption, TenantOption, WaitOption
 from freehold.cli.showing import clean, show, table
 
 app = typer.Typer()
+run_audit.add_to(app)
 
 LINE = "{id} is {state}"
 

@@ -78,6 +78,9 @@ POST    /tenants/{tenant}/agents                        agents:write
 GET     /tenants/{tenant}/agents/{agent}                agents:read
 GET     /tenants/{tenant}/agents/{agent}/versions       agents:read
 POST    /tenants/{tenant}/agents/{agent}/versions       agents:write
+POST    /tenants/{tenant}/agents/{agent}/deploy         agents:write
+POST    /tenants/{tenant}/agents/{agent}/rollback       agents:write
+GET     /tenants/{tenant}/agents/{agent}/diff           agents:read
 GET     /tenants/{tenant}/agents/{agent}/messages       messages:read
 POST    /tenants/{tenant}/agents/{agent}/messages       messages:write
 GET     /tenants/{tenant}/messages/{message}            messages:read
@@ -87,6 +90,7 @@ POST    /tenants/{tenant}/runs                          runs:write
 GET     /tenants/{tenant}/runs/{run}                    runs:read
 GET     /tenants/{tenant}/runs/{run}/events             runs:read
 GET     /tenants/{tenant}/runs/{run}/steps              runs:read
+GET     /tenants/{tenant}/runs/{run}/audit              audit:read
 POST    /tenants/{tenant}/runs/{run}/cancel             runs:write
 POST    /tenants/{tenant}/runs/{run}/signal             runs:write
 GET     /tenants/{tenant}/approvals                     approvals:read

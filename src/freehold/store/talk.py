@@ -1,5 +1,6 @@
 """Conversations, messages, channels and context parts of one tenant: what was said."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Index, Integer, Select, Text, UniqueConstraint, bindparam, func, select
@@ -201,6 +202,17 @@ class Channels:
         self._connection.execute(channel_table.delete().where(which))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A part as it lies in the database: where it stands, and the hash of its content."""
+
+    run: str
+    n: int
+    segment: int
+    hash: str
+    part: Part
+
+
 class Parts:
     """The context parts of one tenant's runs."""
 
@@ -234,15 +246,29 @@ class Parts:
         """Return the parts of the conversation's runs before `run`, in order."""
         return self._parts(_TURNS, of_conversation=conversation, before_run=run)
 
+    def kept(self, run: str, *, conversation: str | None = None) -> list[Kept]:
+        """Return the run's parts as they are kept, in order, those of the conversation's earlier turns first."""
+        earlier = [] if conversation is None else self._kept(_TURNS, of_conversation=conversation, before_run=run)
+        return earlier + self._kept(_PARTS, of_run=run)
+
     def _parts(self, query: Select[Any], **which: Any) -> list[Part]:
+        return [kept.part for kept in self._kept(query, **which)]
+
+    def _kept(self, query: Select[Any], **which: Any) -> list[Kept]:
         rows = self._connection.execute(query, which | {"of_tenant": self._tenant}).mappings()
         return [
-            Part(
-                role=row["role"],
-                content=row["content"],
-                label=Label(
-                    origins=frozenset(Origin(origin) for origin in row["origins"]),
-                    readers=None if row["readers"] is None else frozenset(row["readers"]),
+            Kept(
+                run=row["run"],
+                n=row["n"],
+                segment=row["segment"],
+                hash=row["hash"],
+                part=Part(
+                    role=row["role"],
+                    content=row["content"],
+                    label=Label(
+                        origins=frozenset(Origin(origin) for origin in row["origins"]),
+                        readers=None if row["readers"] is None else frozenset(row["readers"]),
+                    ),
                 ),
             )
             for row in rows

@@ -37,6 +37,7 @@ from freehold.web import (
     problems,
     quotas,
     receipts,
+    run_audit,
     runs,
     secrets,
     sessions,
@@ -55,7 +56,7 @@ from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
 NOUNS = (
-    ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, messages, approvals, secrets,
+    ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, runs, run_audit, messages, approvals, secrets,
     connections, connection_tools, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets,
     accounts, levels, model_keys, audit,
 )  # fmt: skip
