@@ -1,6 +1,7 @@
 """A provider of accounts on loopback that tests can bend, and the connection that is signed in at it."""
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ class Consents:
     refreshes: bool = True
     rotates: bool = True
     as_form: bool = False
+    packs: bool = False
     wrong: dict[str, Any] = field(default_factory=dict)
     """An answer of the token endpoint in the place of the right one."""
     status: int = 200
@@ -104,6 +106,9 @@ class Consents:
         if self.as_form:
             head = {"Content-Type": "application/x-www-form-urlencoded"}
             return Tells(headers=head, pieces=[urlencode(told).encode()])
+        if self.packs:
+            head = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+            return Tells(headers=head, pieces=[gzip.compress(json.dumps(told).encode())])
         return _json(told)
 
 

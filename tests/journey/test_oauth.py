@@ -51,9 +51,10 @@ async def test_without_a_consent_a_call_says_who_has_to_do_what(tmp_path: Path) 
         assert it.server.heard == []
 
 
-async def test_an_answer_may_come_as_a_form(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["as_form", "packs"])
+async def test_an_answer_may_come_as_a_form_or_packed(tmp_path: Path, how: str) -> None:
     async with scene(tmp_path) as it:
-        it.consents.as_form = True
+        setattr(it.consents, how, True)
         await it.signed_in()
         assert (await get(it))["status"] == 200
         assert (await it.state())["refreshable"]

@@ -21,7 +21,7 @@ from freehold.gateway.ports import ConnectorCall, ConnectorDriver, Credential
 from freehold.gateway.requesting import checking, injecting
 from freehold.gateway.requesting.scrubbing import Blot
 from freehold.gateway.requesting.shaping import fixed
-from freehold.gateway.requesting.unpacking import Unpacked
+from freehold.gateway.requesting.unpacking import whole
 
 SECONDS: Final = 30.0
 MAX_ANSWER: Final = 2 << 20
@@ -175,9 +175,8 @@ def _count(arguments: Mapping[str, Any], service: Search) -> int:
 async def _told(answer: Answer) -> Any:
     if not 200 <= answer.status < 300:  # noqa: PLR2004
         raise _refusal(answer.status)
-    unpacked = Unpacked(answer.headers.get("content-encoding", ""), MAX_ANSWER)
     try:
-        return msgspec.json.decode(b"".join([unpacked.feed(chunk) async for chunk in answer.chunks]))
+        return msgspec.json.decode(await whole(answer, MAX_ANSWER))
     except Exhausted as error:  # a search changes nothing, so one that cannot be read has failed
         raise Invalid(error.message, code=error.code, remedy=error.remedy) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

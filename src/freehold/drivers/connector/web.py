@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from typing_extensions import override
 
 from freehold.core.effects import EffectKind
-from freehold.core.errors import Exhausted, Invalid, Unavailable
+from freehold.core.errors import Invalid, Unavailable
 from freehold.core.tools import Tool
 from freehold.gateway.asked import Behalf
 from freehold.gateway.outward.client import Client
@@ -45,7 +45,6 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.
 _META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _PAGE: Final = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
 _LOOKED_AT: Final = 2_048
-_PIECE: Final = 4_096
 
 FETCH: Final = Tool(
     name="fetch",
@@ -173,14 +172,12 @@ async def _read(url: str, answer: Answer) -> dict[str, Any]:
 
 
 async def _body(answer: Answer) -> tuple[bytes, bool]:
-    unpacked, body = Unpacked(answer.headers.get("content-encoding", ""), MAX_BODY), bytearray()
-    try:
-        async for chunk in answer.chunks:
-            for at in range(0, len(chunk), _PIECE):  # the piece that is too much is left out whole
-                body += unpacked.feed(chunk[at : at + _PIECE])
-    except Exhausted:
-        return bytes(body), True
-    return bytes(body), False
+    unpacked, body = Unpacked(answer.headers.get("content-encoding", ""), MAX_BODY, cut=True), bytearray()
+    async for chunk in answer.chunks:
+        body += unpacked.feed(chunk)
+        if unpacked.full:
+            break
+    return bytes(body), unpacked.full
 
 
 def charset_of(content_type: str, body: bytes) -> str:

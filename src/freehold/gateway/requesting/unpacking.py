@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, final
 
 from freehold.core.errors import Exhausted, Unavailable
+from freehold.gateway.outward.exchange import Answer
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_SMALLEST: Final = 18
-"""Bytes of the shortest thing that gzip makes."""
 PIECE: Final = 1 << 16
 """Bytes that are unpacked at a time: a thousand times what was sent may come of it, and nobody waits for all that."""
 
@@ -80,6 +79,14 @@ class Unpacked:
             found = self._packed.decompress(data, PIECE)
             data = self._packed.unconsumed_tail or self._packed.unused_data
             yield found
+
+
+async def whole(answer: Answer, most: int) -> bytes:
+    """Return all that a server said, unpacked; raise as `Unpacked` does for what is too much or cannot be read."""
+    unpacked = Unpacked(answer.headers.get("content-encoding", ""), most)
+    said = b"".join([unpacked.feed(chunk) async for chunk in answer.chunks])
+    unpacked.end()
+    return said
 
 
 def unreadable() -> Unavailable:

@@ -5,13 +5,14 @@ from contextlib import aclosing
 from typing import Any, Final, final
 
 from freehold.audit.recording import PLATFORM
-from freehold.core.errors import Denied, Unavailable
+from freehold.core.errors import Denied, Exhausted, Unavailable
 from freehold.failpoints import reach
 from freehold.gateway.asked import Behalf
 from freehold.gateway.oauth import Terms
 from freehold.gateway.outward.client import Client
 from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.ports import Credential
+from freehold.gateway.requesting.unpacking import whole
 from freehold.gateway.sign_in import shaping
 
 SECONDS: Final = 20.0
@@ -51,16 +52,14 @@ class Asking:
 
     async def _sent(self, sent: Sent, owner: str) -> tuple[int, str, bytes]:
         behalf = Behalf(owner, operators=owner == PLATFORM)
-        body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._client.send(sent, behalf, lambda: reach("gateway", "sent"))
                 async with aclosing(answer):
-                    async for chunk in answer.chunks:
-                        body += chunk
-                        if len(body) > MOST_BYTES:
-                            raise shaping.ProviderRefused("too_long")
+                    body = await whole(answer, MOST_BYTES)
+        except Exhausted as error:
+            raise shaping.ProviderRefused("too_long") from error
         except TimeoutError as error:
             raise shaping.away() from error
         reach("gateway", "answered")
-        return answer.status, answer.headers.get("content-type", ""), bytes(body)
+        return answer.status, answer.headers.get("content-type", ""), body
