@@ -1,6 +1,5 @@
 """The proxy from inside real sandboxes: programs find it by themselves, and nothing but it."""
 
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.drivers.runtime.bwrap import place
 from freehold.gateway.outward.destinations import ANY, Open
 from freehold.sandboxes.runtime import Guest
 from tests.outside import certified, index, pages, repository
@@ -40,18 +40,18 @@ async def _opened() -> Open:
 
 
 @pytest.fixture
-async def inside(ground: Ground, tmp_path: Path) -> AsyncIterator[Inside]:
-    """Wake a sandbox whose version may go to two servers of one name."""
+async def inside(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
+    """Wake a sandbox whose version may go to two servers of one name, on a host that trusts them."""
     served = tmp_path / "served"
     index(served)
     repository(served)
     context, ca = certified(tmp_path / "certified", NAME)
+    monkeypatch.setattr(place, "_roots", lambda: [ca])
     async with serving() as echo, AsyncExitStack() as stack:
         plain, tls = stack.enter_context(pages(served)), stack.enter_context(pages(served, context))
         granted = (f"{NAME}:{plain}", f"{NAME}:{tls}", f"127.0.0.1:{echo.port}")
         async with proxy(ground.data, *granted, lookup=_to_this_machine, allowed=_opened, uid_base=UID_BASE) as box:
             guest = await ground.wake(1, box=True)
-            shutil.copyfile(ca, ground.workspace() / "ca.pem")
             yield Inside(guest, box, f"http://{NAME}:{plain}", f"https://{NAME}:{tls}", echo.port)
 
 
@@ -60,13 +60,14 @@ async def test_programs_find_the_way_by_themselves(inside: Inside) -> None:
     done = await shell(
         inside.guest,
         f"set -e; curl -sS {inside.plain}/simple/parcel/ | grep -c whl; "
-        f"curl -sS --cacert ca.pem {inside.tls}/simple/parcel/ | grep -c whl; "
-        f"git -c http.sslCAInfo=ca.pem clone -q {inside.tls}/letters.git l; cat l/letter; "
-        f"{pip} --cert ca.pem -i {inside.tls}/simple -d p parcel; ls p",
+        f"curl -sS {inside.tls}/simple/parcel/ | grep -c whl; "
+        f"git clone -q {inside.tls}/letters.git l; cat l/letter; "
+        f"{pip} -i {inside.tls}/simple -d p parcel; ls p; "
+        f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{inside.tls}/simple/parcel/\").status)'",
         seconds=90,
     )
     assert done.exit == 0, done.stderr
-    assert done.stdout.decode().split() == ["1", "1", "dear", "world", "parcel-1.0-py3-none-any.whl"]
+    assert done.stdout.decode().split() == ["1", "1", "dear", "world", "parcel-1.0-py3-none-any.whl", "200"]
 
 
 async def test_what_is_not_granted_says_why(inside: Inside) -> None:

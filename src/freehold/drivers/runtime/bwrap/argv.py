@@ -19,10 +19,13 @@ MODELS: Final = {
     "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": "sandbox",
 }  # fmt: skip
 """Where programs find models; the keys are words that clients want to see, and nobody reads them."""
+ROOTS: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""Whom programs inside trust to vouch for a server: those that this host trusts."""
 _PROXY: Final = f"http://127.0.0.1:{PORT}"
 OUTSIDE: Final = {
     "HTTPS_PROXY": _PROXY, "https_proxy": _PROXY, "HTTP_PROXY": _PROXY, "http_proxy": _PROXY,
     "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", "FREEHOLD_EGRESS": f"{_PROXY}/egress",
+    "SSL_CERT_FILE": ROOTS,
 }  # fmt: skip
 """Where programs find the way out; some read one spelling only. What nobody granted is refused there, and told why."""
 TMP, VAR_TMP, SHARED = "/tmp", "/var/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own

@@ -17,7 +17,7 @@ from typing import Final, final
 
 from freehold import guest
 from freehold.core.errors import Invalid, Unavailable
-from freehold.drivers.runtime.bwrap.argv import PYTHON, UID
+from freehold.drivers.runtime.bwrap.argv import PYTHON, ROOTS, UID
 from freehold.drivers.runtime.bwrap.disk import FOLDER, remove
 
 NAME: Final = re.compile(r"[a-z]{3}_[0-9A-Za-z]{1,60}")
@@ -31,6 +31,8 @@ _ETC: Final = {
 }
 _BORROWED: Final = ("ld.so.cache", "alternatives")
 """What programs of this host need to start: where libraries are, and which awk is awk."""
+_ROOTS: Final = (ROOTS, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+"""Where a host keeps the certificates it trusts, by distribution; without them no program here could check a server."""
 
 
 def checked(name: str) -> str:
@@ -151,14 +153,19 @@ def _ours(made: Path) -> bool:
 
 def _fingerprint() -> str:
     about = Path(PYTHON).resolve().stat()
-    digest = hashlib.sha256(f"{about.st_size}:{about.st_mtime_ns}".encode())
-    for file in _sources():
+    digest = hashlib.sha256(f"{about.st_size}:{about.st_mtime_ns}:{sorted(_ETC.items())}".encode())
+    for file in (*_sources(), *_roots()):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _sources() -> list[Path]:
     return sorted(Path(guest.__path__[0]).glob("*.py"))
+
+
+def _roots() -> list[Path]:
+    """Return the file of whom this host trusts, if it has one."""
+    return [Path(name) for name in _ROOTS if Path(name).is_file()][:1]
 
 
 def _make(made: Path) -> None:
@@ -203,3 +210,11 @@ def _make_etc(etc: Path) -> None:
             shutil.copytree(source, etc / name, symlinks=True)
         elif source.is_file():
             shutil.copyfile(source, etc / name)
+    for found in _roots():
+        for name in _ROOTS:  # whatever this host calls it, what was built elsewhere looks in its own place
+            shown = etc / Path(name).relative_to("/etc")
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            if name == ROOTS:
+                shutil.copyfile(found, shown)
+            else:
+                shown.symlink_to(ROOTS)
