@@ -149,6 +149,8 @@ async def agents_and_runs(walk: Walk) -> None:
     version = {"model": "rehearsal", "tools": {"delete_file": "ask"}, "instructions": "very private words"}
     await walk.act(f"POST {HERE}/agents", {"name": "ada"} | version)
     await walk.act(f"POST {HERE}/agents/{{agent}}/versions", version | {"instructions": ""}, agent="ada")
+    await walk.act(f"POST {HERE}/agents/{{agent}}/deploy", {"version": "1", "share": 10}, agent="ada")
+    await walk.act(f"POST {HERE}/agents/{{agent}}/rollback", agent="ada")
     channel = {
         "kind": "webhook",
         "name": "door",

@@ -47,7 +47,8 @@ class Route:
     @property
     def changes(self) -> bool:
         """Whether it changes something within a tenant, other than its state."""
-        moves = self.path.rpartition("/")[2] in {"deploy", "suspend", "resume", "restore", "purge"}
+        whole, _, last = self.path.rpartition("/")
+        moves = whole.endswith("{tenant}") and last in {"deploy", "suspend", "resume", "restore", "purge"}
         return self.method != "get" and not moves
 
     def at(self, place: str) -> str:

@@ -57,6 +57,9 @@ PATHS = [
     ("GET", "agents/{agent}"),
     ("GET", "agents/{agent}/versions"),
     ("POST", "agents/{agent}/versions"),
+    ("POST", "agents/{agent}/deploy"),
+    ("POST", "agents/{agent}/rollback"),
+    ("GET", "agents/{agent}/diff?from=1&to=1"),
     ("GET", "agents/{agent}/messages"),
     ("POST", "agents/{agent}/messages"),
     ("GET", "messages/{message}"),
@@ -70,6 +73,7 @@ PATHS = [
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "versions": {"model": "rehearsal"},
+    "deploy": {"version": "1"},
     "messages": {"text": "hello"},
     "signal": {"name": "go"},
 }
@@ -92,6 +96,7 @@ def test_its_own_agent_answers(
     web: Web, acme: Tenant, own: Agent, whole: TestClient, bound: TestClient, method: str, path: str
 ) -> None:
     names = belongings(web, acme, whole, own.name)
+    whole.post(f"{AT}/agents/own/versions", json={"model": "rehearsal", "instructions": "Be kind."})
     body = BODIES.get(path.rpartition("/")[2], {}) if method == "POST" else None
     assert bound.request(method, f"{AT}/{path.format(**names)}", json=body).status_code < 300
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from freehold.agents.delegating import NAME as DELEGATE
+from freehold.agents.deploying import deployed
 from freehold.agents.granting import MAX_TOOLS, Telling, granted, too_many
 from freehold.agents.sandbox_tools import NAMES as SANDBOX_TOOLS
 from freehold.audit.canonical import digest
@@ -87,12 +88,13 @@ async def create_agent(
 
 
 async def new_version(
-    tenancy: Tenancy, gateway: Publisher, *, agent: str, spec: Spec, by: str, clock: Clock
+    tenancy: Tenancy, gateway: Publisher, *, agent: str, spec: Spec, by: str, clock: Clock, deploy: bool = True
 ) -> tuple[Agent, Version]:
     """
-    Let new runs of `agent` (its name or id) start with `spec` and return the agent and that version.
+    Make a version of `agent` (its name or id) that is `spec`, let new runs start with it, and return both.
 
-    Content that an earlier version has makes that version current again. Runs under way keep theirs.
+    Content that an earlier version has is that version. Without `deploy` new runs start with what they did before.
+    Runs under way keep theirs.
     """
     _check_spec(spec)
     spec, pins = await granted(gateway, tenant=tenancy.tenant, spec=spec)
@@ -106,9 +108,11 @@ async def new_version(
             if known is None:
                 numbered = replace(version, number=scope.versions.next_number(found.id))
                 scope.versions.add(numbered)
-            scope.agents.point(found.id, version.id)
-            _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name, before=found.version)
-            return scope.agents.find(found.id), scope.versions.find(version.id)
+            before = scope.agents.find(found.id)
+            after = deployed(scope, before, version.id, at=clock.now()) if deploy else before
+            was = before.version if deploy else ""
+            _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name, before=was)
+            return after, scope.versions.find(version.id)
 
     return await in_thread(write)
 

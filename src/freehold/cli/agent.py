@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from freehold.cli.calling import api, of_tenant
+from freehold.cli.comparing import compared
 from freehold.cli.options import JsonOption, LimitOption, TenantOption
 from freehold.cli.showing import show, table
 
@@ -61,6 +62,9 @@ def update_agent(
     no_egress: Annotated[
         list[str] | None, typer.Option("--no-egress", metavar="HOST", help="Where they may not go any more.")
     ] = None,
+    no_deploy: Annotated[
+        bool, typer.Option("--no-deploy", help="Make the version, and let new runs start as they did.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new version of NAME; what is not said stays as it is, and runs that have begun keep theirs."""
@@ -72,7 +76,7 @@ def update_agent(
         body["instructions"] = _text(instructions)
     body["tools"] = _changed(body["tools"], _tools(tool or []))
     body["egress"] = [host for host in body["egress"] + (egress or []) if host not in (no_egress or [])]
-    made = platform.post(of_tenant(tenant, "agents", name, "versions"), body)
+    made = platform.post(of_tenant(tenant, "agents", name, "versions"), body | {"deploy": not no_deploy})
     show(made, as_json=as_json, line="version {number} is {id}")
 
 
@@ -85,7 +89,7 @@ def list_agents(tenant: TenantOption, limit: LimitOption = 100, as_json: JsonOpt
 
 @app.command("show")
 def show_agent(name: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
-    """Show the agent NAME and its newest version."""
+    """Show the agent NAME and what its new runs start with."""
     found = api().get(of_tenant(tenant, "agents", name))
     show(found if as_json else _readable(found), as_json=as_json)
 
@@ -94,13 +98,66 @@ def show_agent(name: str, tenant: TenantOption, as_json: JsonOption = False) -> 
 def list_versions(name: str, tenant: TenantOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """List the versions of NAME."""
     found = api().items(of_tenant(tenant, "agents", name, "versions"), limit=limit)
-    table(found, "number", "id", "model", "tools", "created_at", as_json=as_json)
+    shown = found if as_json else [version | {"share": f"{version['share']} %"} for version in found]
+    table(shown, "number", "id", "share", "model", "tools", "created_at", as_json=as_json)
+
+
+@app.command("deploy")
+def deploy_version(
+    agent: str,
+    tenant: TenantOption,
+    version: Annotated[str, typer.Option("--version", help="Its number or id.")],
+    share: Annotated[
+        int | None,
+        typer.Option(metavar="PERCENT", help="Try it with that many of a hundred new conversations and runs."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let new runs of AGENT start with a version, all of them or a share; runs that have begun keep theirs."""
+    body: dict[str, Any] = {"version": version} | ({} if share is None else {"share": share})
+    found = api().post(of_tenant(tenant, "agents", agent, "deploy"), body)
+    show(found, as_json=as_json, line=_starts(found))
+
+
+@app.command("rollback")
+def roll_back(agent: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """Let new runs of AGENT start with what they started with before; a version that a share tries is given up."""
+    found = api().post(of_tenant(tenant, "agents", agent, "rollback"))
+    show(found, as_json=as_json, line=_starts(found))
+
+
+@app.command("diff")
+def compare_versions(
+    agent: str,
+    one: Annotated[str, typer.Argument(metavar="VERSION", help="Number or id of a version.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The one to compare it with.")],
+    tenant: TenantOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what differs between two versions of AGENT."""
+    found = api().get(of_tenant(tenant, "agents", agent, "diff"), **{"from": one, "to": other})
+    if as_json:
+        show(found, as_json=True)
+        return
+    for line in compared(found):
+        print(line)
+
+
+def _starts(agent: dict[str, Any]) -> str:
+    """Return the line that says what new runs start with."""
+    line = "new runs of {name} start with version {number}, {version}"
+    trial = agent["trial"]
+    return f"{line}\n{trial['share']} % of them try version {trial['number']}, {trial['version']}" if trial else line
 
 
 def _readable(agent: dict[str, Any]) -> dict[str, Any]:
     """Return an agent for people: a tool of a connection with its kind and what it says of itself."""
     told = dict(agent)
     pinned = told.pop("pinned")
+    trial = told.pop("trial")
+    if trial:
+        told["version"] += f" ({100 - trial['share']} % of new runs)"
+        told["trial"] = f"version {trial['number']}, {trial['version']} ({trial['share']} % of new runs)"
     for name, verdict in told.pop("tools").items():
         known = pinned.get(name)
         told[name] = f"{verdict}, {known['kind']}: {known['description']}" if known else verdict

@@ -1,10 +1,15 @@
 """An agent is a name; what it is stands in its versions, which never change."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
+from typing import Final
 
 from freehold.core.effects import Verdict
 from freehold.core.tools import Pinned
+
+ALL: Final = 100
+"""All new conversations and runs, in per cent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,18 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One time that a version became what new runs of an agent start with."""
+
+    agent: str
+    number: int
+    version: str
+    before: int | None
+    """The deployment that counted until then; none for the first."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """A named capability of a tenant."""
 
@@ -43,3 +60,35 @@ class Agent:
     version: str
     """The version new runs start with."""
     created_at: datetime
+    deployment: int = 1
+    """The number of the deployment that counts."""
+    trial: str | None = None
+    """The version that a share of new conversations and runs starts with instead."""
+    share: int = 0
+    """How large that share is, in per cent."""
+
+    def begins(self, whose: str) -> str:
+        """
+        Return the version that the new conversation or run with the id `whose` starts with.
+
+        A hash of the id chooses, so the same id is always answered the same, and one that a smaller share reached a
+        larger one reaches too. The trial's own id is in it, so that it is not always the same ones who try.
+        """
+        if self.trial is None:
+            return self.version
+        drawn = int.from_bytes(sha256(f"{self.trial}:{whose}".encode()).digest()[:8]) % ALL
+        return self.trial if drawn < self.share else self.version
+
+    def goes_on(self, version: str) -> str:
+        """Return the version that a conversation whose last turn ran with `version` goes on with."""
+        return version if version == self.trial else self.version
+
+    def share_of(self, version: str) -> int:
+        """Return how many of a hundred new conversations and runs start with `version`."""
+        if version == self.trial:
+            return self.share
+        return ALL - self.share if version == self.version else 0
+
+    def fixed(self, version: str) -> "Agent":
+        """Return the agent with `version` for all that starts, for what is to stay on it."""
+        return replace(self, version=version, trial=None, share=0)

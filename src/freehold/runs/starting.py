@@ -1,6 +1,5 @@
 """Starting a run: a row, its first part, and a place in the queue, in the caller's transaction."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,7 +39,7 @@ def start(
     run_hours: float,
 ) -> Run:
     """
-    Write down a run of the agent's version with its `input` as first part, and queue it.
+    Write down a run of one of the agent's versions with its `input` as first part, and queue it.
 
     A conversation's turns go one at a time: while another is not over, the run waits for its turn, and the end
     of that one submits it. Raises `Invalid` (`too_deep`) below the deepest level of delegation, and
@@ -49,10 +48,11 @@ def start(
     require_active(scope.connection, scope.tenant)
     now = clock.now()
     its_turn = conversation is None or scope.runs.turn_of(conversation) is None
+    run_id = ids("run")
     run = Run(
-        id=ids("run"),
+        id=run_id,
         agent=agent.id,
-        version=agent.version,
+        version=_version(scope, agent, run_id, conversation),
         trigger=trigger,
         created_at=now,
         conversation=conversation,
@@ -85,7 +85,7 @@ def delegate(
     input: Part,  # noqa: A002
 ) -> Run:
     """Start a child of `parent`: same agent and version, same deadline, one level deeper."""
-    agent = replace(scope.agents.find(parent.agent), version=parent.version)
+    agent = scope.agents.find(parent.agent).fixed(parent.version)
     return start(
         scope,
         engine,
@@ -101,6 +101,14 @@ def delegate(
         slots=engine.slots,
         run_hours=0,
     )
+
+
+def _version(scope: Scope, agent: Agent, run: str, conversation: str | None) -> str:
+    """Return the version that the run starts with; a conversation stays on one while another is tried."""
+    if agent.trial is None:
+        return agent.version
+    before = None if conversation is None else scope.runs.last_version(conversation)
+    return agent.begins(conversation or run) if before is None else agent.goes_on(before)
 
 
 def _deeper(parent: Run) -> int:

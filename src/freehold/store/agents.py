@@ -3,9 +3,20 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Integer, Text, UniqueConstraint, bindparam, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
-from freehold.core.agents import Agent, Spec, Version
+from freehold.core.agents import Agent, Deployment, Spec, Version
 from freehold.core.effects import EffectKind, Verdict
 from freehold.core.errors import Conflict, Denied, NotFound
 from freehold.core.tools import Pinned
@@ -19,6 +30,9 @@ agent_table = table(
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("deployment", Integer, nullable=False),
+    Column("trial", Text),
+    Column("share", Integer, nullable=False),
     UniqueConstraint("tenant", "name"),
     tenant="tenant",
     data_class="configuration",
@@ -34,6 +48,19 @@ version_table = table(
     Column("spec", Json, nullable=False),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("tenant", "agent", "number"),
+    tenant="tenant",
+    data_class="configuration",
+    retention="tenant",
+)
+
+deployment_table = table(
+    "deployments",
+    tenant_column(primary_key=True),
+    Column("agent", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", Text, nullable=False),
+    Column("before", Integer),
+    Column("created_at", Moment, nullable=False),
     tenant="tenant",
     data_class="configuration",
     retention="tenant",
@@ -57,7 +84,11 @@ class Agents:
         self._connection, self._tenant, self._agent = connection, tenant, agent
 
     def add(self, agent: Agent) -> None:
-        """Write down a new agent; a name that is taken is a `Conflict`, and who knows one agent makes no other."""
+        """
+        Write down a new agent and its first deployment.
+
+        A name that is taken is a `Conflict`, and who knows one agent makes no other.
+        """
         self.require_all()
         if self._row(agent.name) is not None:
             raise Conflict(
@@ -66,6 +97,10 @@ class Agents:
                 remedy="Choose another name, or make a new version of that agent.",
             )
         self._connection.execute(agent_table.insert().values(asdict(agent) | {"tenant": self._tenant}))
+        first = Deployment(
+            agent=agent.id, number=agent.deployment, version=agent.version, before=None, created_at=agent.created_at
+        )
+        Deployments(self._connection, self._tenant).add(first)
 
     def require_all(self) -> None:
         """Return if this is about all agents; raise `Denied` (`bound_to_agent`) where it is about one alone."""
@@ -90,12 +125,12 @@ class Agents:
         rows = self._connection.execute(query.order_by(agent_table.c.id).limit(limit)).mappings()
         return [Agent(**fields(row, "tenant")) for row in rows]
 
-    def point(self, agent: str, version: str) -> None:
-        """Let new runs of `agent` start with `version`."""
+    def save(self, agent: Agent) -> None:
+        """Let new runs start as `agent` says."""
         self._connection.execute(
             update(agent_table)
-            .where(agent_table.c.tenant == self._tenant, agent_table.c.id == agent)
-            .values(version=version)
+            .where(agent_table.c.tenant == self._tenant, agent_table.c.id == agent.id)
+            .values(version=agent.version, deployment=agent.deployment, trial=agent.trial, share=agent.share)
         )
 
     def _row(self, name: str) -> Agent | None:
@@ -121,7 +156,16 @@ class Versions:
         """Return the version; raise `NotFound` where there is none."""
         found = self._row(version)
         if found is None:
-            raise NotFound("There is no such version.")
+            raise _no_version()
+        return found
+
+    def named(self, agent: str, name: str) -> Version:
+        """Return the version of `agent` whose id or number is `name`; raise `NotFound` where it has none."""
+        found = self._row(name)
+        if found is None and name.isascii() and name.isdigit():
+            found = next((version for version in self.of(agent) if str(version.number) == name), None)
+        if found is None or found.agent != agent:
+            raise _no_version()
         return found
 
     def next_number(self, agent: str) -> int:
@@ -143,6 +187,39 @@ class Versions:
         if row is None or self._agent not in {None, row["agent"]}:
             return None
         return _version(fields(row, "tenant"))
+
+
+class Deployments:
+    """What new runs of one tenant's agents started with, one after the other; nothing of it goes."""
+
+    def __init__(self, connection: Connection, tenant: str, *, agent: str | None = None) -> None:
+        """Belong to `tenant`, within the transaction of `connection`; with `agent`, know those of no other one."""
+        self._connection, self._tenant, self._agent = connection, tenant, agent
+
+    def add(self, deployment: Deployment) -> None:
+        """Write down a deployment."""
+        self._connection.execute(deployment_table.insert().values(asdict(deployment) | {"tenant": self._tenant}))
+
+    def find(self, agent: str, number: int) -> Deployment | None:
+        """Return the deployment of `agent` with this number, or None."""
+        row = self._connection.execute(
+            select(deployment_table).where(*self._of(agent), deployment_table.c.number == number)
+        )
+        found = row.mappings().first()
+        return None if found is None else Deployment(**fields(found, "tenant"))
+
+    def next_number(self, agent: str) -> int:
+        """Return the number the agent's next deployment gets, from 1."""
+        query = select(func.max(deployment_table.c.number)).where(*self._of(agent))
+        return (self._connection.execute(query).scalar() or 0) + 1
+
+    def _of(self, agent: str) -> list[ColumnElement[bool]]:
+        of = [deployment_table.c.tenant == self._tenant, deployment_table.c.agent == agent]
+        return of if self._agent is None else [*of, deployment_table.c.agent == self._agent]
+
+
+def _no_version() -> NotFound:
+    return NotFound("There is no such version.", remedy="`freehold agent versions AGENT` shows what there is.")
 
 
 def _version(values: dict[str, object]) -> Version:

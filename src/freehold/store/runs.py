@@ -98,6 +98,12 @@ _TURN: Final = (
     .order_by(run_table.c.id)
     .limit(1)
 )
+_LAST: Final = (
+    select(run_table.c.version)
+    .where(_OURS, run_table.c.conversation == bindparam("of_conversation"))
+    .order_by(run_table.c.id.desc())
+    .limit(1)
+)
 _SLOTS: Final = (
     select(run_table.c.slot, func.count()).where(_OURS, run_table.c.state.in_(_BUSY)).group_by(run_table.c.slot)
 )
@@ -180,6 +186,12 @@ class Runs:
         which = {"of_tenant": self._tenant, "of_conversation": conversation}
         row = self._connection.execute(_TURN, which).mappings().first()
         return None if row is None else Run(**fields(row, "tenant"))
+
+    def last_version(self, conversation: str) -> str | None:
+        """Return the version of the conversation's newest run, or None where there is no run."""
+        which = {"of_tenant": self._tenant, "of_conversation": conversation}
+        version = self._connection.execute(_LAST, which).scalar()
+        return None if version is None else str(version)
 
     def least_busy_slot(self, slots: int) -> int:
         """Return the slot, of `slots`, in which the fewest of the tenant's runs queue or run."""

@@ -11,7 +11,7 @@ from typing import final
 
 from sqlalchemy import Connection
 
-from freehold.store.agents import Agents, Versions
+from freehold.store.agents import Agents, Deployments, Versions
 from freehold.store.db import Database
 from freehold.store.journal import Approvals, Signals, Steps
 from freehold.store.outbox import Idempotency, Outbox
@@ -34,6 +34,7 @@ class Scope:
         self.invitations = Invitations(connection, tenant)
         self.agents = Agents(connection, tenant, agent=agent)
         self.versions = Versions(connection, tenant, agent=agent)
+        self.deployments = Deployments(connection, tenant, agent=agent)
         self.runs = Runs(connection, tenant, agent=agent)
         self.events = Events(connection, tenant)
         self.talk = Talk(connection, tenant, agent=agent)

@@ -202,11 +202,13 @@ class VersionView(BaseModel):
     """Hosts that programs in its sandboxes may go to."""
     pinned: dict[str, PinnedView]
     """What each tool of a connection was when it was granted."""
+    share: int
+    """How many of a hundred new conversations and runs start with it."""
     created_at: Moment
 
     @classmethod
-    def of(cls, version: Version) -> "VersionView":
-        """Show `version`."""
+    def of(cls, version: Version, agent: Agent) -> "VersionView":
+        """Show `version` of `agent`."""
         spec = version.spec
         return cls(
             id=version.id,
@@ -217,8 +219,17 @@ class VersionView(BaseModel):
             tools={name: str(verdict) for name, verdict in spec.tools.items()},
             egress=list(spec.egress),
             pinned={name: PinnedView.of(pinned) for name, pinned in spec.pinned.items()},
+            share=agent.share_of(version.id),
             created_at=version.created_at,
         )
+
+
+class TrialView(BaseModel):
+    """A version that a share of new conversations and runs starts with, in per cent."""
+
+    version: str
+    number: int
+    share: int
 
 
 class AgentView(BaseModel):
@@ -227,6 +238,10 @@ class AgentView(BaseModel):
     id: str
     name: str
     version: str
+    number: int
+    """The version's number."""
+    trial: TrialView | None
+    """What some of the new runs start with instead."""
     model: str
     instructions: str
     tools: dict[str, str]
@@ -235,13 +250,16 @@ class AgentView(BaseModel):
     created_at: Moment
 
     @classmethod
-    def of(cls, agent: Agent, version: Version) -> "AgentView":
-        """Show `agent` as its newest `version` makes it."""
-        shown = VersionView.of(version)
+    def of(cls, agent: Agent, version: Version, trial: Version | None) -> "AgentView":
+        """Show `agent` as the `version` that is deployed makes it, and what is tried."""
+        shown = VersionView.of(version, agent)
+        tried = None if trial is None else TrialView(version=trial.id, number=trial.number, share=agent.share)
         return cls(
             id=agent.id,
             name=agent.name,
             version=agent.version,
+            number=shown.number,
+            trial=tried,
             model=shown.model,
             instructions=shown.instructions,
             tools=shown.tools,
