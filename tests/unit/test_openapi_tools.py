@@ -1,5 +1,6 @@
 """OpenAPI documents of the usual shapes, as tools."""
 
+import time
 from typing import Any
 
 import pytest
@@ -201,3 +202,23 @@ def test_what_is_no_such_document_is_refused_with_a_reason(broken: dict[str, Any
         tools_of(broken)
     assert refused.value.code == "bad_document"
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "heavy",
+    [
+        {f"x{number}": number for number in range(20_000)},
+        {"required": ["a"] * 100_000},
+        {"description": "x\n" * 500_000},
+        {"$ref": "#/" + "a/" * 500_000},
+    ],
+    ids=["keys", "required", "description", "reference"],
+)
+def test_what_is_heavy_and_named_everywhere_is_given_up_soon(heavy: dict[str, Any]) -> None:
+    properties = {f"p{number}": {"$ref": "#/components/schemas/heavy"} for number in range(2_000)}
+    body = {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}
+    paths = {f"/{number}": {"post": {"requestBody": body}} for number in range(5)}
+    began = time.process_time()
+    with pytest.raises(Invalid):
+        tools_of(document(paths, components={"schemas": {"heavy": heavy}}))
+    assert time.process_time() - began < 10

@@ -10,6 +10,8 @@ from freehold.gateway.openapi.schemas import Following, brief
 PLACES: Final = ("path", "query", "header")
 MOST: Final = 100
 """Arguments of one tool."""
+MOST_STATED: Final = 1_000
+"""Parameters that an operation may state, those included that are said twice or that nobody is asked for."""
 _NOT_ASKED: Final = frozenset({"accept", "content-type", "authorization"})
 """Headers that are no parameters, as the standard says."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -76,7 +78,10 @@ def arguments_of(
     """Return what an operation takes; `shared` are the parameters of all operations of its path."""
     taken = Arguments()
     stated = operation.get("parameters")
-    found = [follow.target(one) for one in (*shared, *(stated if isinstance(stated, list) else ()))]
+    own = stated if isinstance(stated, list) else []
+    if len(shared) + len(own) > MOST_STATED:
+        raise NotTold("it states too many parameters")
+    found = [follow.target(one) for one in (*shared, *own)]
     # An operation's own parameter takes the place of one of its path; what says no name or place means nothing.
     named = {(str(one["name"]), str(one["in"])): one for one in found if "name" in one and "in" in one}
     for name in dict.fromkeys(_BRACES.findall(path)):

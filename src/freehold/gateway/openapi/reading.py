@@ -92,7 +92,7 @@ def _tool(
         try:
             taken = arguments_of(follow, path, shared, operation, deepest=deepest)
         except TooMuch:
-            spent += most
+            spent += most - follow.left
             continue
         except NotTold:
             return None, spent + most - max(0, follow.left)

@@ -15,6 +15,7 @@ DEEPEST: Final = 10
 """How deep a schema is told; below that anything goes."""
 LONGEST: Final = 300
 """Letters of a description within a schema."""
+LONGEST_REFERENCE: Final = 1_000
 MOST_HOPS: Final = 20
 """References that lead to references."""
 _PLAIN: Final = frozenset(
@@ -26,6 +27,8 @@ _PLAIN: Final = frozenset(
 )  # fmt: skip
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SINGLE: Final = ("items", "additionalProperties", "not")
+_USUAL: Final = 50
+"""Entries that a schema has at most, usually."""
 _FEW: Final = 200
 """Values of an enumeration."""
 
@@ -52,7 +55,7 @@ class Following:
             stated = self._at(stated["$ref"])
         if not isinstance(stated, Mapping):
             raise bad("something is no object that should be one")
-        return dict(stated)
+        return stated if isinstance(stated, dict) else dict(stated)  # large ones are found again and again
 
     def schema(self, stated: Any, *, deepest: int, trail: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return a schema with nothing to follow left in it; raise `TooMuch` if there is nothing left to spend."""
@@ -65,6 +68,7 @@ class Following:
         if len(set(here)) != len(here):
             return {}  # it holds itself
         whole = self.target(stated)
+        self.left -= _weight(whole)
         told = _nullable({name: value for name, value in whole.items() if name in _PLAIN and _fits(name, value)}, whole)
         if isinstance(whole.get("description"), str):
             told["description"] = brief(whole["description"])
@@ -91,7 +95,7 @@ class Following:
         return {"properties": known} | ({"required": required} if required else {})
 
     def _at(self, reference: Any) -> Any:
-        if not isinstance(reference, str) or not reference.startswith("#/"):
+        if not isinstance(reference, str) or not reference.startswith("#/") or len(reference) > LONGEST_REFERENCE:
             raise bad(f"{str(reference)[:80]!r} leads out of the document")
         found: Any = self._document
         for step in reference[2:].split("/"):
@@ -102,9 +106,15 @@ class Following:
         return found
 
 
+def _weight(whole: Mapping[str, Any]) -> int:
+    """Return as how many schemas one counts besides itself: what is large takes long to look at, each time anew."""
+    needed = whole.get("required")
+    return (len(whole) + (len(needed) if isinstance(needed, list) else 0)) // _USUAL
+
+
 def brief(text: str) -> str:
     """Return a description of a part, short and on one line."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 2 * LONGEST]).split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
