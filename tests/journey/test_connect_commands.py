@@ -4,25 +4,16 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
 from freehold.cli import connecting
-from freehold.cli.main import build
 from tests.fake_sign_ins import OAUTH
-from tests.webs import OPERATOR, Web, made, served
-
-Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-def listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
+from tests.typed import Run
+from tests.webs import Web, made
 
 
 @pytest.fixture
@@ -34,21 +25,9 @@ def web(tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-async def asking(web: Web, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(web, listener=listener) as client:
-        yield client
-
-
-@pytest.fixture
-def run(asking: httpx.AsyncClient) -> Run:
+def run(run: Run) -> Run:
     """Give the command line; words as they are typed behind `freehold connection`."""
-    where = {"FREEHOLD_URL": str(asking.base_url), "FREEHOLD_KEY": OPERATOR, "COLUMNS": "200"}
-
-    async def freehold(*words: str, tenant: bool = True) -> Result:
-        line = ["connection", *words, *(["--tenant", "acme"] if tenant else [])]
-        return await asyncio.to_thread(CliRunner().invoke, build("connection"), line, env=where)
-
-    return freehold
+    return partial(run, "connection")
 
 
 @pytest.fixture

@@ -1,24 +1,13 @@
 """The commands that make a connection to an API over HTTP, against web on a real socket."""
 
-import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
-from freehold.cli.main import build
-from tests.webs import OPERATOR, Web, made, served
-
-Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-def listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
+from tests.typed import Run
+from tests.webs import Web, made
 
 
 @pytest.fixture
@@ -26,23 +15,6 @@ def web(tmp_path: Path, listener: socket.socket) -> Web:
     web = made(tmp_path, hosts=f"http://127.0.0.1:{listener.getsockname()[1]}")
     web.agent(web.tenant("acme"), "ada")
     return web
-
-
-@pytest.fixture
-async def asking(web: Web, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(web, listener=listener) as client:
-        yield client
-
-
-@pytest.fixture
-def run(asking: httpx.AsyncClient) -> Run:
-    where = {"FREEHOLD_URL": str(asking.base_url), "FREEHOLD_KEY": OPERATOR, "COLUMNS": "240"}
-
-    async def freehold(*words: str) -> Result:
-        line = [*words, "--tenant", "acme"]
-        return await asyncio.to_thread(CliRunner().invoke, build(words[0]), line, env=where)
-
-    return freehold
 
 
 async def test_an_api_is_connected_with_what_it_allows_and_where_the_secret_goes(run: Run) -> None:

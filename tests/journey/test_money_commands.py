@@ -1,27 +1,17 @@
 """The commands about money and models, against web on a real socket."""
 
-import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
 from freehold.cli.amounts import dollars, nano, percent, ppm
-from freehold.cli.main import build
 from freehold.cli.usage import plot
-from tests.webs import OPERATOR, Web, made, served
+from tests.typed import Run
+from tests.webs import Web, made
 
 DOLLAR = 1_000_000_000
-Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-def listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
 
 
 @pytest.fixture
@@ -29,24 +19,6 @@ def web(tmp_path: Path, listener: socket.socket) -> Web:
     web = made(tmp_path, hosts=f"http://127.0.0.1:{listener.getsockname()[1]}")
     web.agent(web.tenant("acme"), "ada")
     return web
-
-
-@pytest.fixture
-async def asking(web: Web, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(web, listener=listener) as client:
-        yield client
-
-
-@pytest.fixture
-def run(asking: httpx.AsyncClient) -> Run:
-    """Give the command line; words as they are typed behind `freehold`."""
-    where = {"FREEHOLD_URL": str(asking.base_url), "FREEHOLD_KEY": OPERATOR, "COLUMNS": "200"}
-
-    async def freehold(*words: str, tenant: bool = True) -> Result:
-        line = [*words, *(["--tenant", "acme"] if tenant else [])]
-        return await asyncio.to_thread(CliRunner().invoke, build(words[0]), line, env=where)
-
-    return freehold
 
 
 async def test_a_budget_is_set_in_dollars_listed_and_deleted(web: Web, run: Run) -> None:

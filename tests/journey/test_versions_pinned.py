@@ -1,9 +1,8 @@
 """What a version is granted: hosts and pinned tools, from the request to the gateway's row."""
 
-import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner, Result
 
 from freehold.agents.publishing import version_id
 from freehold.audit.canonical import digest
-from freehold.cli.main import build
 from freehold.core.agents import Spec
 from freehold.core.effects import EffectKind, Verdict
 from freehold.core.errors import Conflict, Invalid
@@ -26,6 +23,7 @@ from freehold.gateway.egress.hosts_granted import checked
 from freehold.gateway.grants import Grants
 from tests import webs
 from tests.gateways import TENANT, VERSION, Kit, running
+from tests.typed import Run
 
 ADD = Told(
     pinned=Pinned(hash="a" * 64, description="Add one.", parameters={"type": "object"}, kind=EffectKind.MESSAGE),
@@ -154,32 +152,12 @@ def test_a_version_from_before_there_were_hosts_and_pins_has_none(tmp_path: Path
 
 
 @pytest.fixture
-def listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
-
-
-@pytest.fixture
 def web(tmp_path: Path, listener: socket.socket) -> webs.Web:
     web = webs.made(tmp_path, hosts=f"http://127.0.0.1:{listener.getsockname()[1]}")
     tenant = web.tenant("acme")
     web.gateway.tools["crm"] = {"add": ADD, "list": LIST}
     web.gateway.connections[tenant.id, "crm"] = {}
     return web
-
-
-Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-async def run(web: webs.Web, listener: socket.socket) -> AsyncIterator[Run]:
-    async with webs.served(web, listener=listener) as asking:
-        where = {"FREEHOLD_URL": str(asking.base_url), "FREEHOLD_KEY": webs.OPERATOR, "COLUMNS": "200"}
-
-        async def freehold(*words: str) -> Result:
-            line = [*words, "--tenant", "acme"]
-            return await asyncio.to_thread(CliRunner().invoke, build(words[0]), line, env=where)
-
-        yield freehold
 
 
 async def test_all_that_a_connection_has_is_granted_by_name_and_what_is_named_itself_wins(run: Run) -> None:
