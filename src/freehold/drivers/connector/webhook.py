@@ -89,7 +89,7 @@ class Webhook(ConnectorDriver):
 
 def webhook_trouble(what: Trouble) -> Unavailable:
     """Return what went wrong on the way to a receiver."""
-    if what in {Trouble.UNREACHABLE, Trouble.UNSPEAKABLE}:
+    if what.kind is NotSent:
         return NotSent("The webhook's receiver cannot be reached.", code="webhook_unavailable")
     return Unavailable("The webhook's receiver did not answer.", code="webhook_unknown")
 

@@ -47,36 +47,39 @@ class Trouble(Enum):
     UNSPEAKABLE = "unspeakable"
     """What was to be sent cannot be spelt in HTTP: nothing was sent."""
 
+    @property
+    def kind(self) -> type[Unavailable]:
+        """The error that it is: `NotSent` exactly where nothing was sent."""
+        return NotSent if self in {Trouble.UNREACHABLE, Trouble.UNSPEAKABLE} else Unavailable
+
 
 Told = Callable[[Trouble], Unavailable]
-"""Says what went wrong in the words of whoever asked; `NotSent` exactly where nothing was sent."""
+"""Says what went wrong in the words of whoever asked, as an error of its `kind`."""
 
 
-_TROUBLES: Final[Mapping[Trouble, tuple[type[Unavailable], str, str, str]]] = MappingProxyType(
+_TROUBLES: Final[Mapping[Trouble, tuple[str, str, str]]] = MappingProxyType(
     {
         Trouble.UNREACHABLE: (
-            NotSent,
             "The server cannot be reached.",
             "server_unreachable",
             "Look at the address, and whether the server is up.",
         ),
         Trouble.UNSPEAKABLE: (
-            NotSent,
             "The request cannot be spelt.",
             "server_unreachable",
             "Leave out line breaks and signs that no address or header may have; look at the secret too.",
         ),
-        Trouble.SILENT: (Unavailable, "The server says nothing.", "server_timeout", ""),
-        Trouble.CUT: (Unavailable, "The server broke off.", "server_cut", ""),
-        Trouble.BROKEN: (Unavailable, "The server failed.", "server_failed", ""),
+        Trouble.SILENT: ("The server says nothing.", "server_timeout", ""),
+        Trouble.CUT: ("The server broke off.", "server_cut", ""),
+        Trouble.BROKEN: ("The server failed.", "server_failed", ""),
     }
 )
 
 
 def trouble(what: Trouble) -> Unavailable:
     """Return what went wrong, in words that fit every server."""
-    kind, message, code, remedy = _TROUBLES[what]
-    return kind(message, code=code, remedy=remedy)
+    message, code, remedy = _TROUBLES[what]
+    return what.kind(message, code=code, remedy=remedy)
 
 
 @final

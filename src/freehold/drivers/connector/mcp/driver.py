@@ -83,7 +83,7 @@ class Mcp(Discovering):
             async with asyncio.timeout(self._seconds):
                 kept = await self._ready(to, anew=True)
         except TimeoutError as error:
-            raise _silent(Unavailable) from error
+            raise _silent(sent=True) from error
         return tuple(kept.tools.values())
 
     @override
@@ -99,7 +99,7 @@ class Mcp(Discovering):
             async with asyncio.timeout(self._seconds):
                 return await self._performed(call, sent)
         except TimeoutError as error:
-            raise _silent(Unavailable if left else NotSent) from error
+            raise _silent(sent=left) from error
         except Exhausted as error:
             raise _outsize(call.tool, error) from error
 
@@ -217,8 +217,9 @@ def _outsize(tool: Tool, error: Exhausted) -> FreeholdError:
     return Unavailable(error.message, code=error.code, remedy=error.remedy)
 
 
-def _silent(kind: type[Unavailable]) -> Unavailable:
-    return kind("The MCP server did not answer in time.", code="mcp_timeout")
+def _silent(*, sent: bool) -> Unavailable:
+    said = "The MCP server did not answer in time."
+    return Unavailable(said, code="mcp_timeout") if sent else NotSent(said, code="mcp_timeout")
 
 
 def _unsteady() -> NotSent:
