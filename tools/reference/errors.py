@@ -2,23 +2,33 @@
 
 import ast
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from freehold.core import errors
+from freehold.drivers.connector.webhook import webhook_trouble
+from freehold.gateway.calls.upstream import provider_trouble
+from freehold.gateway.outward.client import Trouble, trouble
+from freehold.gateway.ports import NotSent
 from tools.reference.markdown import SOURCE, page, rows
+
+_AMONG: Final = {NotSent.__name__: errors.Unavailable.__name__}
+"""Kinds that nobody outside the gateway tells apart."""
 
 
 def error_codes() -> dict[str, set[str]]:
     """Return each code that the program says, with the kinds of error it is said by."""
     kinds: dict[str, type[errors.FreeholdError]] = {
-        kind.__name__: kind for kind in (*errors.KINDS, errors.BadTransition)
+        kind.__name__: kind for kind in (*errors.KINDS, errors.BadTransition, NotSent)
     }
     found = {kind.code: {name} for name, kind in kinds.items()} | {"bug": {"FreeholdError"}}
     for file in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             for code, kind in _said(node, kinds):
                 found.setdefault(code, set()).add(kind)
-    return found
+    for told in (trouble, provider_trouble, webhook_trouble):
+        for what in Trouble:
+            found.setdefault(told(what).code, set()).add(what.kind.__name__)
+    return {code: {_AMONG.get(kind, kind) for kind in said} for code, said in found.items()}
 
 
 def _said(node: ast.AST, kinds: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
