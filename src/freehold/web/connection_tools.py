@@ -110,12 +110,13 @@ async def _shown(
 
 
 def _current(tenancy: Tenancy) -> list[tuple[str, Spec]]:
-    """Return every agent's name with what its new runs start with."""
+    """Return every agent's name with what its new runs start with, and with what a share of them tries."""
     found: list[tuple[str, Spec]] = []
     after = ""
     with tenancy.read() as scope:
         while agents := scope.agents.page(after=after):
-            found += [(agent.name, scope.versions.find(agent.version).spec) for agent in agents]
+            started = [(agent.name, version) for agent in agents for version in (agent.version, agent.trial)]
+            found += [(name, scope.versions.find(version).spec) for name, version in started if version]
             after = agents[-1].id
     return found
 
@@ -124,7 +125,7 @@ def _outdated(specs: Sequence[tuple[str, Spec]], tool: str, told: dict[str, Any]
     if not told["apart"]:
         return []  # what its kind can do changes with the platform alone
     named = [(agent, spec.pinned.get(tool)) for agent, spec in specs if tool in spec.tools]
-    return sorted(agent for agent, pinned in named if pinned is None or pinned.hash != told["hash"])
+    return sorted({agent for agent, pinned in named if pinned is None or pinned.hash != told["hash"]})
 
 
 def _view(told: dict[str, Any], outdated: list[str]) -> ToolView:
