@@ -24,7 +24,6 @@ class Here(Mortal):
     consents: Consents
 
     async def prepare(self, url: str) -> None:
-        await self.web.allow_destination(None, name="here", place="127.0.0.1:*", by="key:1")
         await self.web.set_secret(TENANT, "crm-client", CLIENT_SECRET, by="key:1")
         await self.web.create_connection(TENANT, config=config(url), **named())
         asked: dict[str, Any] = {"tenant": TENANT, "agent": AGENT, "version": VERSION, "model": "rehearsal"}
@@ -47,7 +46,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
     consents = Consents()
     async with counterpart(consents) as server:
         made = Here(data=tmp_path, consents=consents)
-        async with made.gateway():
+        async with made.immortal():
             await made.prepare(server.url)
             consents.lasts = AT_ONCE
             await made.finish(await made.brought())

@@ -15,7 +15,6 @@ from freehold.failpoints import POINTS
 from freehold.testing.counterpart import Answers, Counterpart, Heard, Tells, counterpart
 from tests.gateways import AGENT, RUN, TENANT, VERSION, effect, running, work
 from tests.mortal import Mortal
-from tests.shelves import shelve_gateways
 
 SENT: Final = ("sent", "answered", "stored", "acknowledged")
 """Points behind which the counterpart may have done it."""
@@ -60,9 +59,8 @@ class Here(Mortal):
 @asynccontextmanager
 async def beside(data: Path, answers: Answers) -> AsyncIterator[Here]:
     async with counterpart(answers) as outside:
-        shelve_gateways(data)
         made = Here(data=data, outside=outside)
-        async with made.gateway():
+        async with made.immortal():
             await made.prepare()
         yield made
         await made.close()
