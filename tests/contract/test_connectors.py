@@ -25,6 +25,26 @@ from tests.mcp_script import TOOL
 NOBODY = "http://127.0.0.1:1"
 
 
+class BuiltIn(ConnectorContract):
+    """One that is there by itself: nobody configures it, or names a secret for it."""
+
+    @override
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    @override
+    def checked(self) -> bool:
+        return False
+
+    @override
+    def credential(self) -> Credential:
+        return Credential()
+
+    @override
+    def test_a_refusal_never_repeats_the_secret(self) -> None:
+        assert not self.credential()  # nobody names one for it
+
+
 class TestWebhook(ConnectorContract):
     @override
     def driver(self) -> ConnectorDriver:
@@ -43,30 +63,14 @@ class TestWebhook(ConnectorContract):
         return {"text": "hello"}
 
 
-class TestSmtp(ConnectorContract):
+class TestSmtp(BuiltIn):
     @override
     def driver(self) -> ConnectorDriver:
         return Smtp("smtp://127.0.0.1:1", "bot@example.org", FakeClock())
 
     @override
-    def config(self) -> dict[str, Any]:
-        return {}
-
-    @override
-    def checked(self) -> bool:
-        return False
-
-    @override
-    def credential(self) -> Credential:
-        return Credential()
-
-    @override
     def arguments(self) -> dict[str, Any]:
         return {"to": "ada@example.org", "subject": "Hello", "text": "How are you?"}
-
-    @override
-    def test_a_refusal_never_repeats_the_secret(self) -> None:
-        pytest.skip("nobody names a secret for it")
 
 
 class TestSmtpInChild(TestSmtp):
@@ -135,30 +139,14 @@ class TestMcp(ConnectorContract):
         assert self.driver().tools(self.config()) == ()  # its server tells them
 
 
-class TestWeb(ConnectorContract):
+class TestWeb(BuiltIn):
     @override
     def driver(self) -> ConnectorDriver:
         return Web(client())
 
     @override
-    def config(self) -> dict[str, Any]:
-        return {}
-
-    @override
-    def checked(self) -> bool:
-        return False
-
-    @override
-    def credential(self) -> Credential:
-        return Credential()
-
-    @override
     def arguments(self) -> dict[str, Any]:
         return {"url": f"{NOBODY}/page"}
-
-    @override
-    def test_a_refusal_never_repeats_the_secret(self) -> None:
-        assert not self.credential()  # nobody names one for it
 
 
 class TestSearch(ConnectorContract):
