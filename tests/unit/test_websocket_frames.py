@@ -1,5 +1,7 @@
 """Frames from a server: what is no credential goes on as it is, what is one does not, however it is cut."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,3 +121,18 @@ def test_no_more_frames_are_looked_at_in_one_go_than_others_can_wait_for() -> No
     while frames.more:
         heard += frames.feed(b"")
     assert heard == said.replace(SECRET.encode(), b"*" * len(SECRET))
+
+
+def test_a_credential_in_frames_of_one_byte_is_found_among_other_frames() -> None:
+    said = b"".join(frame(bytes([byte]), fin=False) + frame(b"", 9) for byte in b"a" + SECRET.encode() + b"z")
+    for step in (0, 3, 50):
+        heard = fed(said + frame(b"", 0), step)
+        assert heard[2::5][: len(SECRET) + 2] == b"a" + b"*" * len(SECRET) + b"z"
+        assert (len(heard), heard[0::5]) == (len(said) + 2, (said + frame(b"", 0))[0::5])
+
+
+def test_a_long_credential_that_nearly_stands_there_costs_no_more_than_it_is_long() -> None:
+    secret, began = "a" * 4_000 + "b", time.process_time()
+    frames = Frames([Credential(secret)])
+    frames.feed(frame(b"a" * 3_999, fin=False) + frame(b"a", 0, fin=False) * 900)
+    assert time.process_time() - began < 1

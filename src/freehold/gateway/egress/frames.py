@@ -6,7 +6,7 @@ pieces: what could be the beginning of one is held back, but never beyond the en
 """
 
 from collections.abc import Iterable
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from freehold.core.errors import Denied
 from freehold.gateway.ports import Credential
@@ -27,6 +27,19 @@ MOST_HELD: Final = 1 << 18
 """Bytes that may stand behind what could be the beginning of a credential: a server may never end its message."""
 
 
+class _Span(NamedTuple):
+    """A piece of what a message said, and where it stands among what goes on."""
+
+    at: int
+    place: int
+    size: int
+
+    def behind(self, gone: int) -> "_Span":
+        """Return what is left of it without the first `gone` bytes of what was said."""
+        cut = max(0, gone - self.at)
+        return _Span(max(0, self.at - gone), self.place + cut, self.size - cut)
+
+
 @final
 class Frames:
     """The frames from a server to a program, as they come."""
@@ -44,9 +57,9 @@ class Frames:
         self._out = bytearray()
         """What goes on, as far as it has not gone yet."""
         self._said = bytearray()
-        """The end of what a message said, where a credential may begin."""
-        self._places: list[int] = []
-        """Where in `_out` each byte of `_said` stands."""
+        """What a message said, as far as it was not looked through, or a credential may begin there."""
+        self._spans: list[_Span] = []
+        """Where in `_out` that stands."""
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go on now; raise `Denied` (`bad_frame`) for what was not agreed upon."""
@@ -54,10 +67,11 @@ class Frames:
             return data
         self._raw += data
         self.more = all(self._step() for _ in range(AT_ONCE))
-        keep = self._places[0] if self._places else len(self._out)
+        self._look(over=False)
+        keep = self._spans[0].place if self._spans else len(self._out)
         gone = bytes(self._out[:keep])
         del self._out[:keep]
-        self._places = [place - keep for place in self._places]
+        self._spans = [span._replace(place=span.place - keep) for span in self._spans]
         if len(self._out) > MOST_HELD:
             raise bad_frame()
         return gone
@@ -97,21 +111,24 @@ class Frames:
         if self._first & _CONTROL:
             self._out += self._without(bytearray(piece))  # whole, and apart from the message it may come in between
             return
-        held, begun = self._places, len(self._out)
-        self._out += piece
-        said = self._said + piece
+        if piece:
+            self._spans.append(_Span(len(self._said), len(self._out), len(piece)))
+            self._out += piece
+            self._said += piece
+        if not self._left and self._first & _FIN:
+            self._look(over=True)
 
-        def place(at: int) -> int:
-            return held[at] if at < len(held) else begun + at - len(held)
-
-        clean = self._without(said)
-        if clean != said:
-            for at, byte in enumerate(clean):
-                self._out[place(at)] = byte
-        over = not self._left and self._first & _FIN
-        keep = 0 if over else beginning(clean, self._spellings)
-        self._said = clean[len(clean) - keep :]
-        self._places = [place(at) for at in range(len(clean) - keep, len(clean))]
+    def _look(self, *, over: bool) -> None:
+        """Look through what a message said so far; `over` is whether that is all of it."""
+        if not self._said:
+            return
+        clean = self._without(self._said)
+        if clean != self._said:
+            for span in self._spans:
+                self._out[span.place : span.place + span.size] = clean[span.at : span.at + span.size]
+        gone = len(clean) - (0 if over else beginning(clean, self._spellings))
+        self._said = clean[gone:]
+        self._spans = [span.behind(gone) for span in self._spans if span.at + span.size > gone]
 
     def _without(self, said: bytearray) -> bytearray:
         if len(said) < self._shortest:
