@@ -10,6 +10,8 @@ import pytest
 
 from freehold.core.effects import EffectState, Outcome
 from freehold.core.errors import Conflict, Unavailable
+from freehold.gateway import connections, tokens, ways
+from freehold.gateway.ports import Credential
 from freehold.testing.counterpart import Counterpart, Heard, Tells, counterpart
 from tests.gateways import TENANT, Kit, effect, running, work
 
@@ -108,6 +110,31 @@ async def test_an_approval_is_not_good_for_a_connection_that_came_later(tmp_path
         outcome = await made.ask()
     assert (outcome.state, code(outcome)) == (EffectState.REFUSED, "altered")
     assert made.done == (0, 0)
+
+
+async def test_an_approval_is_good_for_the_account_that_was_signed_in(tmp_path: Path) -> None:
+    async with running(tmp_path) as kit:
+        keep, drivers = kit.gateway.keep, connections.Drivers(models={}, connectors={})
+        await kit.web.set_secret(TENANT, "client", "0123456789abcdef", by="key:1")
+        oauth = {"preset": "github", "client_id": "ours", "client_secret": "client"}
+        config = {"base_url": "https://api.github.com", "allow": ["GET:/**"], "oauth": oauth}
+        await kit.web.create_connection(TENANT, kind="http", name="api", config=config, secret=None, by="key:1")
+
+        def signed_in(account: str) -> Any:
+            which: dict[str, Any] = {"owner": TENANT, "connection": "api", "scopes": (), "provider": "github.com"}
+            granted = tokens.Granted(access=Credential("gho_0123456789abcdef"))
+            return lambda tx: tokens.connect(tx, keep, granted=granted, account=account, by="user:1", **which)
+
+        async def mark() -> str:
+            found = await keep.read(lambda tx: connections.find(tx, drivers, tenant=TENANT, name="api"))
+            assert found is not None
+            return await keep.read(lambda tx: ways.mark_of(tx, found))
+
+        marks = []
+        for account in ("ann", "ann", "bob"):
+            await keep.write(signed_in(account))
+            marks.append(await mark())
+    assert marks[0] == marks[1] != marks[2]
 
 
 async def test_a_key_that_one_counterpart_knows_is_not_tried_at_another(tmp_path: Path) -> None:
