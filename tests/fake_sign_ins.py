@@ -37,6 +37,8 @@ class FakeSignIns:
     """How often somebody asked how an account stands."""
     waited_for: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once somebody asked twice: they wait."""
+    takes_back: bool = True
+    """Whether the provider confirms that what it gave is worth nothing any more."""
     account_warnings: list[dict[str, Any]] = field(default_factory=list)
 
     async def start_sign_in(self, tenant: str | None, connection: str, *, by: str, redirect_uri: str) -> dict[str, Any]:
@@ -102,7 +104,8 @@ class FakeSignIns:
         return [one | {"connection": name} for (whose, name), one in self.signed_in_to.items() if whose == tenant]
 
     async def disconnect(self, tenant: str | None, connection: str, *, by: str) -> dict[str, Any]:
-        return {"revoked": self.signed_in_to.pop((tenant, connection), None) is not None}
+        held = self.signed_in_to.pop((tenant, connection), None)
+        return {"revoked": held is not None and self.takes_back}
 
     async def sign_in_warnings(self) -> list[dict[str, Any]]:
         return list(self.account_warnings)

@@ -102,7 +102,11 @@ async def test_the_list_says_whose_account_is_used_and_disconnecting_ends_it(web
     gone = await run("disconnect", "crm")
     assert gone.stdout == "crm is disconnected, and the provider took back what it had given\n"
     again = await run("disconnect", "crm")
-    assert "take it back in the account's settings too" in again.stdout
+    assert again.stdout == "crm was connected to no account\n"
+    await by_somebody(web)
+    web.gateway.takes_back = False
+    alone = await run("disconnect", "crm")
+    assert "take it back in the account's settings too" in alone.stdout
 
 
 @pytest.mark.parametrize(

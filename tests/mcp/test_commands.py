@@ -56,6 +56,10 @@ def test_a_tenant_connects_a_server_and_its_agent_calls_it(tmp_path: Path) -> No
         assert opened.returncode == 0, opened.stderr
         made = run_cli(platform, *create)
         assert made.returncode == 0, made.stderr
+        assert "freehold connection tools notes --tenant acme --refresh" in made.stderr
+        assert " tools" in run_cli(platform, "connection", "test", "notes", "--tenant", "acme").stdout
+        untold = run_cli(platform, "connection", "tools", "notes", "--tenant", "acme")
+        assert "--refresh" in untold.stderr  # trying it kept nothing
         shown = run_cli(platform, "connection", "tools", "notes", "--refresh", "--tenant", "acme")
         assert shown.returncode == 0, shown.stderr
         assert "find_notes" in shown.stdout

@@ -1,7 +1,10 @@
 """What help shows of a command."""
 
+from pathlib import Path
+
 import pytest
 import typer.main
+from typer import BadParameter
 
 from freehold.cli.main import build
 from freehold.cli.wording import worded
@@ -23,3 +26,20 @@ def test_help_spells_what_is_needed_in_capitals_and_no_type_of_a_flag(
     shown = capsys.readouterr().out
     assert usage in shown
     assert "<bool>" not in shown
+
+
+def test_instructions_from_a_file_that_is_not_there_are_asked_for_plainly(tmp_path: Path) -> None:
+    command = worded(typer.main.get_command(build("agent")))
+    words = [
+        "agent",
+        "create",
+        "ada",
+        "--tenant",
+        "acme",
+        "--model",
+        "rehearsal",
+        "--instructions",
+        f"@{tmp_path}/gone",
+    ]
+    with pytest.raises(BadParameter, match="gone cannot be read as text"):
+        command(words, prog_name="freehold", standalone_mode=False)

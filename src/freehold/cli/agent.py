@@ -175,7 +175,12 @@ def _changed(tools: dict[str, str], stated: dict[str, str]) -> dict[str, str]:
 
 
 def _text(text: str) -> str:
-    return Path(text[1:]).read_text() if text.startswith("@") else text
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{text[1:]} cannot be read as text.", param_hint="--instructions") from error
 
 
 def _tools(stated: list[str]) -> dict[str, str]:

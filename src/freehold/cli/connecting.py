@@ -85,8 +85,11 @@ def disconnect(
     name: str, tenant: OwnerOption = None, platform: PlatformOption = False, as_json: JsonOption = False
 ) -> None:
     """Give up the account of the connection NAME: forget what opens it, and have the provider take it back."""
-    told = api().delete(path_of(owner(tenant, platform), name))
-    if told["revoked"]:
+    asking, path = api(), path_of(owner(tenant, platform), name)
+    before, told = asking.get(path), asking.delete(path)
+    if before["state"] == "none":
+        line = "{name} was connected to no account"
+    elif told["revoked"]:
         line = "{name} is disconnected, and the provider took back what it had given"
     else:
         line = "{name} is disconnected here; the provider did not confirm it, so take it back in the account's settings too"

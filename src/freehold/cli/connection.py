@@ -70,13 +70,15 @@ def create_connection(
     stated = _config(base_url, region, price, config) | rules(allow, inject, header, idempotency, keep) | signs_in
     body = {"kind": kind, "name": name, "config": stated, "secret": secret}
     made = api().post(_path(owner(tenant, platform)), body)
-    more = "; `freehold connection tools {name}` shows what it can do" if kind in TOOLS else ""
-    more = more or ("" if kind == "webhook" else "; its models are called {name}/MODEL")
-    line = "{name} is there as {id}" + more
-    show(made, as_json=as_json, line=line)
-    if signs_in and not as_json:
-        whose = "--platform" if platform else f"--tenant {tenant}"
+    more = "" if kind in TOOLS or kind == "webhook" else "; its models are called {name}/MODEL"
+    show(made, as_json=as_json, line="{name} is there as {id}" + more)
+    if as_json:
+        return
+    whose = "--platform" if platform else f"--tenant {tenant}"
+    if signs_in:
         note(f"Somebody has to sign it in now: freehold connection connect {name} {whose}")
+    if kind in TOOLS:
+        note(f"See what it can do: freehold connection tools {name} {whose}{' --refresh' if kind == 'mcp' else ''}")
 
 
 @app.command("set")
@@ -122,13 +124,13 @@ def set_connection(
 def try_connection(
     name: str, tenant: OwnerOption = None, platform: PlatformOption = False, as_json: JsonOption = False
 ) -> None:
-    """Try the connection NAME: ask its provider which models there are, which costs nothing."""
+    """Try the connection NAME: ask which models, or which tools of an MCP server, there are, which costs nothing."""
     told = api().post(_path(owner(tenant, platform), name, "test"))
     if as_json:
         show(told, as_json=True)
     elif told["ok"]:
-        offers = "" if told["models"] is None else f" and offers {told['models']} models"
-        print(f"{name} answers in {told['latency_ms']} ms{offers}")
+        offers = [f" and offers {told[what]} {what}" for what in ("models", "tools") if told.get(what) is not None]
+        print(f"{name} answers in {told['latency_ms']} ms{''.join(offers)}")
     else:
         error = told["error"]
         print(f"{name} does not work [{error['code']}]: {error['message']}", file=sys.stderr)

@@ -48,6 +48,8 @@ def tools(
             raise typer.BadParameter(f"{one!r} is not TOOL=KIND.", param_hint="--kind")
         api().patch(f"{path}/{tool}", {"kind": word})
     found = api().items(path)
+    if not found:
+        note("None is known. With --refresh an MCP server is asked, with --openapi FILE a document tells of an API's.")
     table(found if as_json else [_row(one) for one in found], *_COLUMNS, as_json=as_json)
 
 

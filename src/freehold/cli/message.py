@@ -24,13 +24,13 @@ def send_message(
     """Say TEXT to AGENT; with --wait show the reply."""
     body = {"text": text} | ({"conversation": conversation} if conversation else {})
     told = api().post(of_tenant(tenant, "agents", agent, "messages"), body, wait=wait)
-    _show(told, as_json=as_json)
+    _show(told, tenant, as_json=as_json)
 
 
 @app.command("show")
 def show_message(message: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
     """Show MESSAGE and its reply."""
-    _show(api().get(of_tenant(tenant, "messages", message)), as_json=as_json)
+    _show(api().get(of_tenant(tenant, "messages", message)), tenant, as_json=as_json)
 
 
 @app.command("list")
@@ -44,7 +44,7 @@ def list_messages(agent: str, tenant: TenantOption, limit: LimitOption = 50, as_
     table(rows, "id", "state", "conversation", "created_at", "text", "reply", as_json=False)
 
 
-def _show(told: dict[str, Any], *, as_json: bool) -> None:
+def _show(told: dict[str, Any], tenant: str, *, as_json: bool) -> None:
     message, reply, error = told["message"], told.get("reply"), told.get("error")
     if as_json:
         show(told, as_json=True)
@@ -54,6 +54,6 @@ def _show(told: dict[str, Any], *, as_json: bool) -> None:
         run = told["run"]
         print(f"{message['id']} is {message['state']} (run {run['id']})")
         if run.get("waits_for") == "person":
-            note("It waits for a person: `freehold approval list` shows what is asked.")
+            note(f"It waits for a person: `freehold approval list --tenant {tenant}` shows what is asked.")
     if error:
         raise FreeholdError(error["message"], code=error["code"], remedy=error.get("remedy", ""))

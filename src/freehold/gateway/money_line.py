@@ -85,7 +85,7 @@ class MoneyLine(Line):
         return dict(await self.ask("connections/change", asked))
 
     async def test_connection(self, tenant: str | None, name: str, *, by: str) -> dict[str, Any]:
-        """Try a connection of models: `ok`, `latency_ms`, how many `models`; else `error`, its code and remedy."""
+        """Try a connection: `ok`, `latency_ms`, how many `models` or `tools`; else `error`, its code and remedy."""
         return dict(await self.ask("connections/test", {"tenant": tenant, "name": name, "by": by}))
 
     async def limit(self, limits: dict[str, int | None], *, by: str) -> None:

@@ -191,7 +191,7 @@ class Money:
     async def _test_connection(self, request: asked.ConnectionTest) -> dict[str, Any]:
         told = await self._try(request.tenant, request.name, by=request.by)
         error = None if told["ok"] else {name: told[name] for name in ("code", "message", "remedy")}
-        return {name: told[name] for name in ("ok", "latency_ms", "models")} | {"error": error}
+        return {name: told[name] for name in ("ok", "latency_ms", "models", "tools")} | {"error": error}
 
     def _lead_somewhere(self, tx: Tx, tenant: str, models: list[str]) -> None:
         for model in models:

@@ -15,8 +15,8 @@ from freehold.gateway.keeping import Keep
 from freehold.gateway.versions import stored, write
 
 _SEARCH = (
-    "Make the connection it searches by: freehold connection create search search --config provider=NAME --secret SECRET, "
-    "or with --config provider=searxng --base-url URL."
+    "Make the connection it searches by: freehold connection create search search --tenant TENANT --config provider=NAME "
+    "--secret SECRET, or with --config provider=searxng --base-url URL."
 )
 
 
@@ -42,6 +42,12 @@ def publish(tx: Tx, keep: Keep, drivers: Drivers, *, grants: Grants, rehearsal: 
         write(tx, keep, grants, by=by)
 
 
+def _unknown(connected: Connected | None) -> str:
+    if connected is None:
+        return "Create its connection first, or correct CONNECTION.OPERATION; `freehold connection list` shows what is there."
+    return f"`freehold connection tools {connected.name}` shows what this connection can do."
+
+
 def _openable(tx: Tx, connected: Connected) -> None:
     secret = connected.secret
     if secret is not None and not secrets.exists(tx, tenant=connected.owner, name=secret):
@@ -62,7 +68,7 @@ def _known(tx: Tx, drivers: Drivers, grants: Grants, tool: str) -> None:
         raise Invalid(
             f"There is no tool {tool!r}.",
             code="unknown_tool",
-            remedy=_SEARCH if name == SEARCH else "Create its connection first, or correct CONNECTION.OPERATION.",
+            remedy=_SEARCH if name == SEARCH else _unknown(connected),
         )
     pin = grants.pins.get(f"{name}.{operation}")
     if tools.hash_of(found) != pin if pin is not None else found.how:

@@ -44,6 +44,8 @@ class ConnectionTestView(BaseModel):
     latency_ms: int | None = None
     models: int | None = None
     """How many models the provider offers; null where it does not say."""
+    tools: int | None = None
+    """How many tools the server tells of; null for a connection of models."""
     error: ErrorView | None = None
 
 
@@ -81,7 +83,7 @@ async def change_connection(at: InTenant, name: ConnectionName, body: Connection
 
 @router.post("/tenants/{tenant}/connections/{name}/test")
 async def test_connection(at: InTenant, name: ConnectionName) -> ConnectionTestView:
-    """Try a connection of models: ask its provider for the list of them, which costs nothing."""
+    """Try a connection: ask its provider for the list of models, or its server for its tools, which costs nothing."""
     return ConnectionTestView(**await at.state.gateway.test_connection(at.tenant.id, name, by=at.caller.actor))
 
 
@@ -116,7 +118,7 @@ async def change_platform_connection(
 
 @router.post("/connections/{name}/test")
 async def test_platform_connection(caller: Operator, state: TheState, name: ConnectionName) -> ConnectionTestView:
-    """Try a connection of models of the platform's, which costs nothing."""
+    """Try a connection of the platform's: ask for the list of models or tools, which costs nothing."""
     return ConnectionTestView(**await state.gateway.test_connection(None, name, by=caller.actor))
 
 
