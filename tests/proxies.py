@@ -116,7 +116,7 @@ async def proxy(
     tunnels, plain, inner = Tunnels(sessions, judge, idle=idle), Plain(sessions, judge, client), list[str]()
 
     def serve(speaker: Speaker, box: str, _room: Room) -> Any:
-        named = plain(speaker, box)
+        named = plain.of(speaker, box)
 
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             if TARGET in scope:

@@ -56,8 +56,8 @@ class Plain:
         """Write down in `sessions`, go where `judge` lets, send through `client`."""
         self.sessions, self._judge, self._client = sessions, judge, client
 
-    def __call__(self, speaker: Speaker, box: str) -> App:
-        """Return what answers a program of `speaker`."""
+    def of(self, speaker: Speaker, box: str) -> App:
+        """Return what answers requests of `speaker`; what was asked for is in the scope as `TARGET`."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await _PassedOn(self, speaker, box, scope, receive, send).run()

@@ -1,16 +1,13 @@
 """Where what a program asks at its box goes: to models, out by a connection, or on to a host that was granted."""
 
-from collections.abc import Callable
 from typing import final
 
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.knocking import TARGET
 from freehold.gateway.calls.room import Room
 from freehold.gateway.calls.speaking import Serve, Speaker, models_of
+from freehold.gateway.egress.plain import Plain
 from freehold.gateway.egress.relay import PREFIX, Relay
-
-Plain = Callable[[Speaker, str], App]
-"""Returns what answers a program that speaks to its box as to a proxy; the target is in the scope as `TARGET`."""
 
 
 @final
@@ -24,7 +21,7 @@ class BoxRoutes:
     def __call__(self, speaker: Speaker, box: str, room: Room) -> App:
         """Return what answers the box of `speaker`; what is passed on as it comes takes no room."""
         models = models_of(speaker, self._models)
-        out, plain = self._relay.of(speaker, box), self._plain(speaker, box)
+        out, plain = self._relay.of(speaker, box), self._plain.of(speaker, box)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if TARGET in scope:
