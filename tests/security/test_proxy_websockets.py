@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from freehold.gateway.egress import websocket
 from tests.gateways import TENANT
 from tests.outside import certified
 from tests.relaying import TOKEN, Bench, relaying
@@ -96,6 +97,7 @@ async def test_a_server_behind_tls_must_show_who_it_is(
 ) -> None:
     context, ca = certified(tmp_path / "certified", "127.0.0.1" if believed else "other.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    monkeypatch.setattr(websocket, "_believed", ssl.create_default_context)  # which is read once per process
     async with speaking(tmp_path / "data", context) as (bench, other), bench.session() as session:
         if not believed:
             assert await _status(bench, ASK + "\r\n") == (502, "server_unreachable")
