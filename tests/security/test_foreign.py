@@ -20,12 +20,14 @@ from tests.webs import Web, bearer, client, made
 METHODS = ("get", "post", "put", "patch", "delete")
 BODIES: dict[str, dict[str, Any]] = {
     "versions": {"model": "rehearsal"},
+    "deploy": {"version": "1"},
     "messages": {"text": "hello"},
     "signal": {"name": "go"},
     "approve": {"hash": "a" * 64},
     "deny": {"hash": "a" * 64},
     "{member}": {"role": "viewer"},
 }
+QUERIES = {"diff": {"from": "1", "to": "1"}}
 """What is sent to addresses with an id in them, by their last piece; to others, nothing."""
 
 
@@ -69,7 +71,8 @@ def told(answer: Any) -> tuple[int, bytes, dict[str, str]]:
 def ask(asking: TestClient, method: str, path: str, names: dict[str, str], headers: dict[str, str]) -> Any:
     asking.cookies.clear()
     body = BODIES.get(path.rpartition("/")[2], {}) if method in {"post", "put", "patch"} else None
-    return asking.request(method, path.format(**names), headers=headers, json=body)
+    query = QUERIES.get(path.rpartition("/")[2])
+    return asking.request(method, path.format(**names), headers=headers, json=body, params=query)
 
 
 def in_path(path: str) -> list[str]:
@@ -169,6 +172,21 @@ def test_a_tenant_sees_itself_alone(web: Web, asking: TestClient, acme: Tenant, 
     owner = bearer(web.key(acme))
     assert [tenant["slug"] for tenant in asking.get("/api/v1/tenants", headers=owner).json()["items"]] == ["acme"]
     assert [model["id"] for model in asking.get("/v1/models", headers=owner).json()["data"]] == ["acme/helper"]
+
+
+def test_a_version_of_another_is_no_version_to_deploy_or_compare(
+    web: Web, asking: TestClient, acme: Tenant, other: Tenant
+) -> None:
+    foreign, neighbour = web.agent(other, "theirs"), web.agent(acme, "second")
+    owner, at = bearer(web.key(acme)), "/api/v1/tenants/acme/agents/helper"
+    for version in (foreign.version, neighbour.version, "ver_none"):
+        compared = {"from": "1", "to": version}
+        answers = [
+            asking.post(f"{at}/deploy", headers=owner, json={"version": version}),
+            asking.post(f"{at}/deploy", headers=owner, json={"version": version, "share": 10}),
+            asking.get(f"{at}/diff", headers=owner, params=compared),
+        ]
+        assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 3
 
 
 def test_a_key_for_one_agent_sees_it_alone(web: Web, asking: TestClient, acme: Tenant) -> None:
