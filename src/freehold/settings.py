@@ -184,6 +184,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     test: bool = False
     """Test mode: makes failpoints possible. Never in production."""
 
+    metrics_address: Annotated[str, Meta(pattern=r"^((127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d{1,5})?\Z")] = ""
+    """Where on this machine the gateway tells its metrics, such as `127.0.0.1:9464`, the worker a port above; empty: nowhere."""
+
+    metrics_tenants: bool = False
+    """Whether metrics name tenants, each a few series more: for installations with some dozens of them."""
+
     failpoint: str = ""
     """`process:point:count`: where a process shall die; only in test mode."""
 

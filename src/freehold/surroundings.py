@@ -1,11 +1,12 @@
 """
-What the environment and `freehold.toml` state; the only reader of the environment.
+What the environment and `freehold.toml` state, the only reader of the environment; and what this process took.
 
 What the names mean, and which there are, is said in `freehold.settings`.
 """
 
 import difflib
 import os
+import resource
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,13 @@ def passed_on(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what of the surroundings a process of ours may see: nothing that could hold a secret."""
     surroundings = os.environ if environment is None else environment
     return {name: surroundings[name] for name in sorted(_PASSED_ON & surroundings.keys())}
+
+
+def spent() -> tuple[float, int]:
+    """Return how many seconds of processors this process took, and how many bytes of memory it holds now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return used.ru_utime + used.ru_stime, pages * resource.getpagesize()
 
 
 def stated(names: Sequence[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from freehold.core.errors import Invalid
 BACKLOG: Final = 2048
 
 
-def bound(address: str) -> socket.socket:
-    """Return a socket that listens at `address`; raise `Invalid` (`port_taken`, `bad_address`) where it cannot."""
+def bound(address: str, *, stated: str = "FREEHOLD_ADDRESS") -> socket.socket:
+    """Return a socket that listens at `address`, which the setting `stated` says; raise `Invalid` (`port_taken`, `bad_address`) where it cannot."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -21,10 +21,10 @@ def bound(address: str) -> socket.socket:
             raise Invalid(
                 f"Another program listens at {address}.",
                 code="port_taken",
-                remedy="Stop it, or choose another address with FREEHOLD_ADDRESS=127.0.0.1:7071.",
+                remedy=f"Stop it, or choose another address with {stated}=127.0.0.1:7071.",
             ) from error
         raise Invalid(
             f"Nobody can listen at {address}.",
             code="bad_address",
-            remedy="Set FREEHOLD_ADDRESS to host:port with an address of this machine.",
+            remedy=f"Set {stated} to host:port with an address of this machine.",
         ) from error

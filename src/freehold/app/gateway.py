@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from freehold import failpoints
 from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
+from freehold.app.exposing import GATEWAY, exposed
 from freehold.app.gateway_boxes import sandboxes_served
 from freehold.app.gateway_drivers import drivers_of
 from freehold.app.gateway_store import master_key_file, migrated, open_store, price_list
@@ -29,6 +30,7 @@ from freehold.app.in_child import in_child
 from freehold.app.serving import Server, run_process, stop_asked
 from freehold.audit.sealing import EVERY as SEAL_SECONDS
 from freehold.core.clock import Clock
+from freehold.core.metrics import Metrics
 from freehold.drivers.connector.webhook import verifier
 from freehold.drivers.identity.oidc.driver import OpenIdProvider
 from freehold.gateway import mending
@@ -87,6 +89,7 @@ class Gateway:
     web: Edge
     worker: Edge
     outside: Outside
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -133,7 +136,8 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
         flights, books = Flights(), Books(keep)
         prices = Prices(lists=price_list(settings), now=clock.now)
         ways = Ways(keep, drivers, prices, rehearsal=settings.rehearsal)
-        engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep)
+        metrics = Metrics()
+        engine = Engine(keep, ways, books, seconds=settings.model_timeout, sleep=clock.sleep, metrics=metrics)
         accounts, sign_ins = await end.enter_async_context(signing_in(keep, drivers, guard))
         hours, ready = settings.approval_hours, accounts.ready
         effects = Effects(
@@ -184,7 +188,8 @@ async def composed(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
             boxes=boxes,
             callers=callers,
             web=web,
-            worker=worker_edge(keep, models, effects, boxes),
+            worker=worker_edge(keep, models, effects, boxes, metrics),
+            metrics=metrics,
             outside=Outside(door, callers.caller),
         )
 
@@ -221,7 +226,11 @@ async def serve(settings: Settings) -> None:
     """Be the gateway until told to stop."""
     failpoints.arm(settings.failpoint)
     clock = SystemClock()
-    async with composed(settings, clock) as gateway, listening(settings, gateway):
+    async with (
+        composed(settings, clock) as gateway,
+        listening(settings, gateway),
+        exposed(settings, gateway.metrics, clock, above=GATEWAY),
+    ):
         duties = [asyncio.create_task(duty) for duty in (*_duties(gateway, clock), gateway.rotations.resume())]
         gc.collect()
         gc.freeze()

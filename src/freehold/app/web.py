@@ -112,6 +112,7 @@ async def serve(settings: Settings) -> None:
     failpoints.arm(settings.failpoint)
     listener = bound(settings.address)
     async with composed(settings, SystemClock()) as (state, app):
+        state.metrics.set("freehold_process_start_time_seconds", state.clock.now().timestamp())
         server = Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         gc.collect()

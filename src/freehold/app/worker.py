@@ -25,11 +25,13 @@ from freehold.app.clock import SystemClock
 from freehold.app.closing import close_off
 from freehold.app.database import ids_of, open_database
 from freehold.app.engine import open_engine
+from freehold.app.exposing import WORKER, exposed
 from freehold.app.serving import run_process, stop_asked
 from freehold.audit import database as record
 from freehold.audit import sealing
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, FreeholdError
+from freehold.core.metrics import Metrics
 from freehold.drivers.channel.webhook import WebhookChannel
 from freehold.drivers.engine.dbos.driver import DbosDispatcher
 from freehold.gateway.client import WorkerGateway
@@ -67,6 +69,7 @@ class Worker:
     relay: Relay
     forgetting: Forgetting
     web: Nudge
+    metrics: Metrics
 
     async def work(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
@@ -90,6 +93,10 @@ class Worker:
         self.dispatcher.kick()
         self.relay.wake()
         self.web.send({"events": True})
+
+    def look(self) -> None:
+        """Set what is counted only where somebody asks."""
+        self.metrics.set("freehold_segments_under_way", len(self.segments.under_way()))
 
     def _duties(self) -> list[Any]:
         return [
@@ -211,6 +218,7 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
             body = await stack.enter_async_context(agents(settings, store, clock, ids, gateway))
         worker = f"worker_{secrets.token_hex(8)}"
         closing = Closing(engine=engine, ids=ids, clock=clock, approval_hours=settings.approval_hours)
+        metrics = Metrics()
         relay = Relay(store, gateway, {"webhook": WebhookChannel()}, clock=clock)
         yield Worker(
             id=worker,
@@ -219,10 +227,11 @@ async def composed(settings: Settings, clock: Clock, *, body: Body | None = None
             clock=clock,
             closing=closing,
             dispatcher=DbosDispatcher(database, worker=worker, at_once=settings.worker_runs, clock=clock),
-            segments=Segments(store, body, closing, web=web, ended=relay.wake),
+            segments=Segments(store, body, closing, web=web, ended=relay.wake, metrics=metrics),
             relay=relay,
             forgetting=Forgetting(store, gateway.journaled, clock),
             web=web,
+            metrics=metrics,
         )
 
 
@@ -232,7 +241,10 @@ async def serve(settings: Settings) -> None:
     failpoints.arm(settings.failpoint)
     (settings.data / "run").mkdir(parents=True, exist_ok=True)
     with _alone(settings.data / "run" / "worker.lock"):
-        async with composed(settings, SystemClock()) as worker:
+        async with (
+            composed(settings, SystemClock()) as worker,
+            exposed(settings, worker.metrics, worker.clock, above=WORKER, look=worker.look),
+        ):
             await worker.work(stop_asked())
 
 

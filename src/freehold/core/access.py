@@ -18,8 +18,8 @@ ALL: Final = "*"
 """Every scope there is."""
 
 NOUNS: Final = (
-    "agents", "approvals", "audit", "budgets", "channels", "connections", "keys", "members", "messages", "models",
-    "people", "platform", "provisioning", "runs", "secrets", "switches", "tenants", "tiers", "usage",
+    "agents", "approvals", "audit", "budgets", "channels", "connections", "keys", "members", "messages", "metrics",
+    "models", "people", "platform", "provisioning", "runs", "secrets", "switches", "tenants", "tiers", "usage",
 )  # fmt: skip
 LEVELS: Final = ("read", "write", "admin")
 
@@ -190,6 +190,7 @@ POST    /switches/revoke-access                         platform:admin
 """
 _OUTSIDE: Final = """
 GET     /healthz                                        none
+GET     /metrics                                        metrics:read
 GET     /login/oidc                                     none
 GET     /login/oidc/callback                            none
 GET     /login/oidc/leave                               none
@@ -262,7 +263,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 AGENT_NOUNS: Final = frozenset({"agents", "approvals", "messages", "runs"})
 """What a key may do that is bound to one agent; everything else belongs to the tenant as a whole."""
-PLATFORM_NOUNS: Final = frozenset({"people", "platform", "provisioning", "tiers"})
+PLATFORM_NOUNS: Final = frozenset({"metrics", "people", "platform", "provisioning", "tiers"})
 """What no tenant's role and no tenant's key gives, whatever it says: it is the platform's alone."""
 
 

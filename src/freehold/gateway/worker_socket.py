@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection as Tx
 
 from freehold.core.effects import Outcome
+from freehold.core.metrics import Metrics
 from freehold.gateway import deciding
 from freehold.gateway.calls.boxes import Boxes
 from freehold.gateway.edge import Answer, Edge, Say, decoded, route
@@ -26,11 +27,17 @@ from freehold.gateway.requests import (
 )
 
 
-def worker_edge(keep: Keep, models: Models, effects: Effects, boxes: Boxes) -> Edge:
-    """Return the edge of the worker's socket."""
+def worker_edge(keep: Keep, models: Models, effects: Effects, boxes: Boxes, metrics: Metrics | None = None) -> Edge:
+    """Return the edge of the worker's socket; what it is asked is counted in `metrics`."""
+    counted = metrics or Metrics()
 
     async def submit(request: SubmitRequest) -> dict[str, Any]:
-        return _view(await effects.submit(request))
+        outcome = await effects.submit(request)
+        if outcome.fresh:
+            counted.count("freehold_effects_total", state=str(outcome.state))
+        else:
+            counted.count("freehold_duplicates_suppressed_total", kind="effect")
+        return _view(outcome)
 
     async def deliver(request: DeliverRequest) -> dict[str, Any]:
         return _view(await effects.deliver(request))

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from freehold.audit.canonical import digest
 from freehold.core.clock import Clock
+from freehold.core.metrics import Metrics
 from freehold.core.parts import Part
 from freehold.core.runs import Run
 from freehold.runs.nudging import Nudge
@@ -27,9 +28,18 @@ SHOWN: Final = 500
 class RunJournal(Journal):
     """The journal of one attempt at a segment; once the run is another's it takes nothing more."""
 
-    def __init__(self, tenancy: Tenancy, run: Run, recorded: Mapping[str, Result], *, clock: Clock, web: Nudge) -> None:
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        run: Run,
+        recorded: Mapping[str, Result],
+        *,
+        clock: Clock,
+        web: Nudge,
+        metrics: Metrics,
+    ) -> None:
         """Write for `run` as its owner has it; `recorded` is what an earlier attempt left."""
-        self._tenancy, self._run, self._clock, self._web = tenancy, run, clock, web
+        self._tenancy, self._run, self._clock, self._web, self._metrics = tenancy, run, clock, web, metrics
         self._recorded = dict(recorded)
         self._begun: dict[str, datetime] = {}
 
@@ -59,6 +69,7 @@ class RunJournal(Journal):
         )
         _refuse_unless(await in_thread(self._record, step, parts, _shown(about)))
         self._recorded[key] = result
+        self._metrics.observe("freehold_step_seconds", (now - step.started_at).total_seconds(), kind=kind)
         self._web.send({"events": True})
 
     @override

@@ -10,11 +10,13 @@ from freehold import failpoints
 from freehold.core.approvals import ApprovalState
 from freehold.core.clock import Clock
 from freehold.core.errors import Conflict, Exhausted, FreeholdError, NotFound, Unavailable
+from freehold.core.metrics import Metrics
 from freehold.core.parts import Part
 from freehold.core.runs import Run, RunEvent, RunState
 from freehold.runs.ending import Closing, conclude, fail
 from freehold.runs.endings import Ending, Fail
 from freehold.runs.engine import Ticket
+from freehold.runs.measuring import queued_at
 from freehold.runs.nudging import Nudge
 from freehold.runs.pausing import WITH_TENANT, begun, pause
 from freehold.runs.recording import RunJournal
@@ -54,10 +56,19 @@ class Segments:
     """Carries segments out; one per worker."""
 
     def __init__(
-        self, store: Store, body: Body, closing: Closing, *, web: Nudge, ended: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        body: Body,
+        closing: Closing,
+        *,
+        web: Nudge,
+        ended: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Carry out by `body`, tell `web` of every commit, and call `ended` once an ending is committed."""
         self._store, self._body, self._closing, self._web, self._ended = store, body, closing, web, ended
+        self.metrics = metrics or Metrics()
+        """What is counted of segments and their steps."""
         self._under_way: dict[str, _UnderWay] = {}
         self._some = asyncio.Event()
 
@@ -196,7 +207,12 @@ class Segments:
                 signals=scope.signals.of(run.id),
                 approvals=scope.approvals.of_run(run.id),
                 journal=RunJournal(
-                    tenancy, run, {step.key: step.result for step in steps}, clock=self.clock, web=self._web
+                    tenancy,
+                    run,
+                    {step.key: step.result for step in steps},
+                    clock=self.clock,
+                    web=self._web,
+                    metrics=self.metrics,
                 ),
             )
 
@@ -210,6 +226,8 @@ class Segments:
             fail(scope, self._closing.engine, found, STUCK, clock=self.clock)
             return None
         now = self.clock.now()
+        if not repeated:
+            self.metrics.observe("freehold_queue_wait_seconds", (now - queued_at(scope, found)).total_seconds())
         run = found.after(RunEvent.RESTART if repeated else RunEvent.START, at=now)
         scope.runs.move(run)
         told = {"segment": run.segment, "epoch": run.epoch}
@@ -233,7 +251,10 @@ class Segments:
         decided = [approval.id for approval in segment.approvals if approval.state is not ApprovalState.ASKED]
         heard = frozenset([str(signal["id"]) for signal in segment.signals] + decided)
         with self._store.tenant(segment.tenant.id).write() as scope:
-            conclude(scope, self._closing, segment.run, ending, heard=heard)
+            stands = conclude(scope, self._closing, segment.run, ending, heard=heard)
+        if stands.ended_at is not None:
+            took = (stands.ended_at - stands.created_at).total_seconds()
+            self.metrics.observe("freehold_run_duration_seconds", took, state=str(stands.state))
 
     def _stopped(self, runs: list[str]) -> list[str]:
         with self._store.read() as platform:

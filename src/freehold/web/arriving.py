@@ -59,6 +59,8 @@ def _take_in(state: State, tenancy: Tenancy, arrival: Arrival) -> Accepted:
         accepted = accept(scope, state.engine, arrival, limits=state.limits, ids=state.ids, clock=state.clock)
         reach(WEB, "intent")
     reach(WEB, "stored")
+    if not accepted.fresh:
+        state.metrics.count("freehold_duplicates_suppressed_total", kind="message")
     nudge(state)
     return accepted
 

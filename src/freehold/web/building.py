@@ -30,6 +30,7 @@ from freehold.web import (
     me,
     members,
     messages,
+    metrics,
     model_keys,
     oidc,
     passkeys,
@@ -60,7 +61,7 @@ NOUNS = (
     connections, connection_tools, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets,
     accounts, levels, model_keys, audit,
 )  # fmt: skip
-OUTSIDE = (health, hooks, chat_completions, oidc)
+OUTSIDE = (health, metrics, hooks, chat_completions, oidc)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

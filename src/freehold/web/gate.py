@@ -35,6 +35,8 @@ HEALTH: Final = "/healthz"
 DESCRIPTION: Final = "/api/openapi.json"
 PLAIN_BYTES: Final = 1 << 20
 REQUEST_ID: Final = REQUEST_HEADER.lower().encode()
+METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+"""What requests are counted by; a client may make up any other word."""
 _TOO_LARGE: Final = 413
 _POLICY_VIOLATED: Final = 1008
 _YEAR: Final = 31_536_000
@@ -76,12 +78,14 @@ class Gate:
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, head = False, read(scope)
         request = request_id(head.request, self._state.ids)
+        begun = self._state.clock.ticks()
 
         async def telling(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = self._headed(list(message.get("headers", ())), request)
+                self._count(scope["method"], message["status"], begun)
             await send(message)
 
         try:
@@ -133,6 +137,11 @@ class Gate:
             return error
         rates.known(secret, caller.person)
         return caller
+
+    def _count(self, method: str, status: int, begun: int) -> None:
+        metrics, named = self._state.metrics, method if method in METHODS else "other"
+        metrics.count("freehold_http_requests_total", method=named, status=f"{status // 100}xx")
+        metrics.observe("freehold_http_request_seconds", (self._state.clock.ticks() - begun) / 1e9, method=named)
 
     def _headed(self, headers: list[tuple[bytes, bytes]], request: str) -> list[tuple[bytes, bytes]]:
         said = {name for name, _ in headers}

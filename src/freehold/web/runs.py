@@ -170,6 +170,7 @@ def _start(at: Here, body: NewRun, key: str, trace: str, *, waited: bool) -> Run
         agent = scope.agents.find(body.agent)
         made = scope.idempotency.made("runs", key, asked) if key else None
         if made is not None:
+            state.metrics.count("freehold_duplicates_suppressed_total", kind="run")
             return scope.runs.get(made)
         admit_message(scope.connection, scope.tenant, at=state.clock.now())  # else there would be a way past its limit
         run = start(

@@ -1,11 +1,12 @@
 """What the routes work with; the composition fills it in once per process."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from freehold.core.clock import Clock
 from freehold.core.ids import NewId
+from freehold.core.metrics import Metrics
 from freehold.gateway.client import WebGateway
 from freehold.ingress.accepting import Limits
 from freehold.ingress.channel import ChannelDriver
@@ -49,6 +50,8 @@ class State:
     """By what callers are recognised."""
     rates: Rates
     """How often they may ask."""
+    metrics: Metrics = field(default_factory=Metrics)
+    """What is counted of all this."""
 
     @property
     def seal(self) -> Seal:

@@ -15,7 +15,8 @@ from typing import Any, Final, final
 from sqlalchemy import Connection as Tx
 
 from freehold.core.errors import Exhausted, Invalid, Unavailable
-from freehold.core.money import UsageKind
+from freehold.core.metrics import Metrics
+from freehold.core.money import NANO, UsageKind
 from freehold.failpoints import reach
 from freehold.gateway import switches
 from freehold.gateway.calls.attempting import Attempt, Failed, accepted, left, limit, speaks, told_as, translated
@@ -45,10 +46,18 @@ class Engine:
     """Makes model calls."""
 
     def __init__(
-        self, keep: Keep, ways: Ways, books: Books, *, seconds: float, sleep: Callable[[float], Awaitable[None]]
+        self,
+        keep: Keep,
+        ways: Ways,
+        books: Books,
+        *,
+        seconds: float,
+        sleep: Callable[[float], Awaitable[None]],
+        metrics: Metrics | None = None,
     ) -> None:
         """Call by `ways`; wait at most `seconds` for the beginning of an answer."""
         self.keep, self._ways, self._books = keep, ways, books
+        self._metrics = metrics or Metrics()
         self._seconds, self._sleep = seconds, sleep
         self._cooling = Cooling()
         self._calibration = bounds.Calibration()
@@ -125,6 +134,9 @@ class Engine:
             if not behind:  # what it came to stays what it is: it is written down when there is room again
                 self.finish(passage, telling)
             raise
+        took = (self.keep.now() - passage.hold.opened_at).total_seconds()
+        self._metrics.observe("freehold_model_call_seconds", took, ended="early" if settled.code else "whole")
+        self._metrics.count("freehold_model_charged_usd_total", settled.charge_nano / NANO)
 
     async def drain(self) -> None:
         """Wait for what is being written down."""
