@@ -46,7 +46,7 @@ async def inside(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     index(served)
     repository(served)
     context, ca = certified(tmp_path / "certified", NAME)
-    monkeypatch.setattr(place, "_roots", lambda: [ca])
+    monkeypatch.setattr(place, "roots", lambda: [ca])
     async with serving() as echo, AsyncExitStack() as stack:
         plain, tls = stack.enter_context(pages(served)), stack.enter_context(pages(served, context))
         granted = (f"{NAME}:{plain}", f"{NAME}:{tls}", f"127.0.0.1:{echo.port}")

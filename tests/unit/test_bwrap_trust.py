@@ -8,7 +8,7 @@ from freehold.drivers.runtime.bwrap import place
 from freehold.drivers.runtime.bwrap.argv import OUTSIDE, ROOTS
 from freehold.drivers.runtime.bwrap.place import Place
 
-TRUSTED = place._roots()
+TRUSTED = place.roots()
 needs_roots = pytest.mark.skipif(not TRUSTED, reason="this host trusts no certificates: install ca-certificates")
 
 
@@ -27,7 +27,7 @@ def test_a_sandbox_trusts_whom_the_host_trusts(tmp_path: Path) -> None:
 @needs_roots
 def test_a_host_that_trusts_others_since_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = etc(tmp_path)
-    monkeypatch.setattr(place, "_roots", list)
+    monkeypatch.setattr(place, "roots", list)
     after = etc(tmp_path)
     assert after != before
     assert not (after / "ssl").exists()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.app import doctor
 from freehold.app.doctor import examine
 from freehold.settings import Settings
 
@@ -18,3 +19,14 @@ def test_where_model_keys_are_shown_is_told(tmp_path: Path, address: str, found:
     assert told.ok
     assert found in told.found
     assert remedy in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("trusted", "ok", "remedy"), [([Path("/trusted.pem")], True, ""), ([], False, "ca-certificates")]
+)
+def test_a_machine_that_trusts_nobody_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, trusted: list[Path], ok: bool, remedy: str
+) -> None:
+    monkeypatch.setattr(doctor, "roots", lambda: trusted)
+    told = next(finding for finding in examine(Settings(data=tmp_path)) if finding.name == "certificates")
+    assert (told.ok, remedy in told.remedy) == (ok, True)

@@ -19,6 +19,7 @@ from freehold.app.second_place import looked_at
 from freehold.app.spawning import obstacles
 from freehold.app.users import apart
 from freehold.core.errors import FreeholdError
+from freehold.drivers.runtime.bwrap.place import roots
 from freehold.settings import Settings
 from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, knows, newest, revision
@@ -91,6 +92,16 @@ def _interpreter() -> Finding:
         ok=there,
         found=SANDBOX_PYTHON if there else f"no {SANDBOX_PYTHON}",
         remedy="" if there else "Install it: apt-get install python3-minimal",
+    )
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    found = next(map(str, roots()), "")
+    yield Finding(
+        name="certificates",
+        ok=bool(found),
+        found=found or "this machine trusts none, so no server outside can be checked",
+        remedy="" if found else "Install them: apt-get install ca-certificates",
     )
 
 
@@ -252,6 +263,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
 LOOKS: Final[tuple[Look, ...]] = (
     _python,
     _sandbox,
+    _certificates,
     _cgroups,
     _users,
     _disk,

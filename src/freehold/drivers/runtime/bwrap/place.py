@@ -154,7 +154,7 @@ def _ours(made: Path) -> bool:
 def _fingerprint() -> str:
     about = Path(PYTHON).resolve().stat()
     digest = hashlib.sha256(f"{about.st_size}:{about.st_mtime_ns}:{sorted(_ETC.items())}".encode())
-    for file in (*_sources(), *_roots()):
+    for file in (*_sources(), *roots()):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -163,7 +163,7 @@ def _sources() -> list[Path]:
     return sorted(Path(guest.__path__[0]).glob("*.py"))
 
 
-def _roots() -> list[Path]:
+def roots() -> list[Path]:
     """Return the file of whom this host trusts, if it has one."""
     return [Path(name) for name in _ROOTS if Path(name).is_file()][:1]
 
@@ -210,7 +210,7 @@ def _make_etc(etc: Path) -> None:
             shutil.copytree(source, etc / name, symlinks=True)
         elif source.is_file():
             shutil.copyfile(source, etc / name)
-    for found in _roots():
+    for found in roots():
         for name in _ROOTS:  # whatever this host calls it, what was built elsewhere looks in its own place
             shown = etc / Path(name).relative_to("/etc")
             shown.parent.mkdir(parents=True, exist_ok=True)
