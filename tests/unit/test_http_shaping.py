@@ -194,3 +194,8 @@ def test_a_place_without_a_secret_is_told() -> None:
     with pytest.raises(Invalid) as refused:
         checking.check(BASE | {"inject": "header:X-Key"}, Credential(), also=ALSO)
     assert refused.value.code == "blank_secret"
+
+
+def test_an_api_without_an_address_is_asked_where_it_is() -> None:
+    with pytest.raises(Invalid, match="Where is the API"):
+        checking.check({"allow": ["GET:/items"]}, Credential(), also=ALSO)

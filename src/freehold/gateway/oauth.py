@@ -158,7 +158,9 @@ def not_connected(connection: str, *, why: str = "") -> Denied:
 def bad(why: str) -> Invalid:
     """Return the error that tells what cannot be right."""
     return Invalid(
-        why, code="bad_oauth", remedy="State a preset or the addresses of authorize and token, and the client_id."
+        why,
+        code="bad_oauth",
+        remedy="State a preset or the addresses of authorize and token, the client_id, and a base_url that goes with them.",
     )
 
 

@@ -48,6 +48,8 @@ def header_name(stated: object, what: str) -> str:
 
 def _address(stated: object, place: Place) -> None:
     example = "Give base_url as https://host/path, without user, password, query or a slash at its end."
+    if stated is None:
+        raise _bad("Where is the API?", example)
     if not isinstance(stated, str) or not stated.startswith(("http://", "https://")):
         raise _bad(f"{str(stated)[:80]!r} is no address of an API.", example)
     place_in(stated)
