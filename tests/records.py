@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-import freehold.gateway
+from freehold.app.gateway_store import MIGRATIONS
 from freehold.audit import database as audited
 from freehold.audit.recording import record
 from freehold.audit.sealing import seal
 from freehold.gateway.tables import audit
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import migrate
+from freehold.store.db import Database
 from freehold.testing.clock import FakeClock
 from freehold.web import record as both
 from tests.gateways import Kit, running
+from tests.shelves import taken
 from tests.webs import Web, made
 
 GUARDS = (
@@ -33,9 +33,7 @@ GUARDS = (
 
 def store(folder: Path) -> Database:
     """Return an empty store that keeps a record."""
-    kept = Database(sqlite_address(folder / "x.db"))
-    migrate(kept, Path(freehold.gateway.__path__[0]) / "migrations", lock=folder / "lock")
-    return kept
+    return taken(MIGRATIONS, folder / "x.db")
 
 
 def write(tx: Connection, tenant: str | None = "ten_1", **told: Any) -> int:

@@ -27,6 +27,16 @@ def pattern(migrations: Path) -> Path:
     return folder / "store.db"
 
 
+def taken(migrations: Path, place: Path) -> Database:
+    """Give the store at `place`, a new one if there is none, that stands at the newest of `migrations`."""
+    if place.exists():
+        found = Database(sqlite_address(place))
+        migrate(found, migrations, lock=place.parent / "lock")
+        return found
+    _lay(pattern(migrations), place, 0o660)
+    return Database(sqlite_address(place))
+
+
 def shelve(data: Path) -> None:
     """Lay the empty database into `data`, where there is none: migrating takes longer than most tests."""
     _lay(pattern(MIGRATIONS), data / FILE, 0o660)
@@ -40,7 +50,8 @@ def shelve_gateways(data: Path) -> None:
 
 @cache
 def _open_to_this_machine() -> Path:
-    store = pattern(OF_THE_GATEWAY)
+    empty = pattern(OF_THE_GATEWAY)
+    store = shutil.copyfile(empty, empty.with_name("open.db"))
     database = Database(sqlite_address(store))
     with database.write() as tx:
         row = {

@@ -14,10 +14,9 @@ from freehold.core.ids import Ids
 from freehold.gateway import ledger, pairs, secrets
 from freehold.gateway.keeping import Keep
 from freehold.gateway.ledger import Intent
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import migrate
 from freehold.testing.clock import FakeClock
 from freehold.vault.sealing import Vault
+from tests.shelves import taken
 
 MANY = 50
 """How many secrets a vault is filled with."""
@@ -26,10 +25,8 @@ MASTER = bytes(range(32))
 
 @contextmanager
 def kept(folder: Path, master: bytes = MASTER) -> Iterator[Keep]:
-    database = Database(sqlite_address(folder / "gateway.db"))
-    migrate(database, MIGRATIONS, lock=folder / "lock")
     clock = FakeClock()
-    keep = Keep(database, Vault(master), clock=clock, new_id=Ids(clock.now))
+    keep = Keep(taken(MIGRATIONS, folder / "gateway.db"), Vault(master), clock=clock, new_id=Ids(clock.now))
     try:
         yield keep
     finally:

@@ -20,10 +20,10 @@ from freehold.drivers.engine.dbos.driver import DbosEngine, prepare
 from freehold.runs.cancelling import cancel
 from freehold.runs.nudging import Nudge
 from freehold.runs.starting import start
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.schema import metadata
 from freehold.store.scope import Store
+from tests.shelves import taken
 from tests.stages import ACME, AGENT, furnish, said
 
 WORKER = Path(__file__).parent / "scripted_worker.py"
@@ -36,8 +36,7 @@ class Web:
     def __init__(self, data: Path) -> None:
         self.data = data
         (data / "run").mkdir(parents=True)
-        self.database = Database(sqlite_address(data / "freehold.db"))
-        migrate(self.database, MIGRATIONS, lock=data / "run" / "migrate.lock")
+        self.database = taken(MIGRATIONS, data / "freehold.db")
         prepare(self.database)
         self.engine = DbosEngine(self.database, slots=8)
         self.store, self.clock = Store(self.database), SystemClock()

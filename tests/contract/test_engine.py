@@ -1,17 +1,27 @@
 """Every engine keeps the promises of the port; those of DBOS are held against the pinned version."""
 
 import asyncio
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from typing_extensions import override
 
 from freehold.drivers.engine.dbos.driver import DbosDispatcher, DbosEngine, prepare
 from freehold.runs.engine import Dispatcher, Engine
 from freehold.store.db import Database
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.schema import metadata
 from freehold.testing.clock import FakeClock
 from freehold.testing.contract.engine import Carrier, EngineContract, Half, ticket, until
 from freehold.testing.engine import MemoryEngine
+from tests.shelves import taken
+
+
+@pytest.fixture(autouse=True)
+def shelved(tmp_path: Path) -> None:
+    """Put a store in the place where the suite makes one: migrating takes longer than most of its tests."""
+    taken(MIGRATIONS, tmp_path / "freehold.db").close()
 
 
 class TestMemoryEngine(EngineContract):

@@ -21,17 +21,16 @@ from freehold.core.messages import Conversation
 from freehold.core.parts import Label, Origin, Part, Role
 from freehold.core.runs import Run, RunEvent, Trigger
 from freehold.core.tenants import Key, Tenant
-from freehold.store.db import Database, sqlite_address
 from freehold.store.migrating import MIGRATIONS, migrate, newest, revision
 from freehold.store.schema import metadata
 from freehold.store.scope import Store, Tenancy
 from freehold.testing.clock import START
+from tests.shelves import taken
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    database = Database(sqlite_address(tmp_path / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=tmp_path / "lock")
+    database = taken(MIGRATIONS, tmp_path / "freehold.db")
     store = Store(database)
     with store.write() as platform:
         for number, slug in enumerate(("acme", "other"), start=1):

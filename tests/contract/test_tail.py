@@ -4,16 +4,16 @@ import asyncio
 from pathlib import Path
 
 from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.scope import Store
 from freehold.store.threads import in_thread
 from freehold.testing.clock import START
 from freehold.web.tail import Tail
+from tests.shelves import taken
 
 
 async def test_a_commit_in_any_thread_is_heard_at_once(tmp_path: Path) -> None:
-    database = Database(sqlite_address(tmp_path / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=tmp_path / "lock")
+    database = taken(MIGRATIONS, tmp_path / "freehold.db")
     tail = Tail(Store(database))
     following = asyncio.create_task(tail.follow())
 

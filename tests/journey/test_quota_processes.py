@@ -13,11 +13,12 @@ from freehold.core.errors import Denied
 from freehold.core.quotas import Quota
 from freehold.core.tenants import Tenant, TierSource
 from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.quotas import Tiers
 from freehold.store.scope import Store
 from freehold.tenants.quotas import admit, admit_message, report
 from freehold.testing.clock import START
+from tests.shelves import taken
 
 PROCESSES, EACH, LIMIT = 4, 10, 7
 TENANT = "ten_1"
@@ -47,8 +48,7 @@ def ask(folder: str, name: str, quota: str, barrier: Barrier, told: Any) -> None
     [("agents", Quota.AGENTS), pytest.param("messages", Quota.MESSAGES_PER_DAY, marks=pytest.mark.long)],
 )
 def test_processes_get_just_the_places_there_are(tmp_path: Path, quota: str, counted: Quota) -> None:
-    database = Database(sqlite_address(tmp_path / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=tmp_path / "lock")
+    database = taken(MIGRATIONS, tmp_path / "freehold.db")
     store = Store(database)
     with store.write() as platform:
         platform.tenants.add(Tenant(id=TENANT, slug="acme", name="", uid=1, created_at=START, tier="small"))

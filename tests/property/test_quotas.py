@@ -15,12 +15,12 @@ from freehold.core.agents import Agent
 from freehold.core.errors import Denied
 from freehold.core.quotas import Quota
 from freehold.core.tenants import Tenant, TierSource
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.quotas import Tiers
 from freehold.store.scope import Store
 from freehold.tenants.quotas import Use, admit, admit_message, report
 from freehold.testing.clock import START, FakeClock
+from tests.shelves import taken
 
 ACTS = ("agent", "say", "tomorrow", "end", "renew")
 
@@ -44,9 +44,7 @@ class Model:
 @pytest.fixture(scope="module")
 def store() -> Store:
     folder = Path(tempfile.mkdtemp(prefix="quotas-"))
-    database = Database(sqlite_address(folder / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=folder / "lock")
-    return Store(database)
+    return Store(taken(MIGRATIONS, folder / "freehold.db"))
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,10 +13,10 @@ from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.ids import Ids
 from freehold.core.tenants import Tenant
 from freehold.core.tools import Told
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.scope import Store, Tenancy
 from freehold.testing.clock import START, FakeClock
+from tests.shelves import taken
 
 SPEC = Spec(model="rehearsal", instructions="Be kind.", tools={"shell": Verdict.ALLOW, "crm.add": Verdict.ASK})
 
@@ -40,8 +40,7 @@ class MemoryPublisher:
 
 @pytest.fixture
 def acme(tmp_path: Path) -> Iterator[Tenancy]:
-    database = Database(sqlite_address(tmp_path / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=tmp_path / "lock")
+    database = taken(MIGRATIONS, tmp_path / "freehold.db")
     store = Store(database)
     with store.write() as platform:
         platform.tenants.add(Tenant(id="ten_1", slug="acme", name="Acme", uid=1, created_at=START))

@@ -13,17 +13,16 @@ from freehold.core.agents import Agent, Spec, Version
 from freehold.core.errors import Conflict, Invalid, NotFound
 from freehold.core.tenants import Tenant
 from freehold.store.agents import deployment_table
-from freehold.store.db import Database, sqlite_address
-from freehold.store.migrating import MIGRATIONS, migrate
+from freehold.store.migrating import MIGRATIONS
 from freehold.store.scope import Scope, Store
 from freehold.testing.clock import START
+from tests.shelves import taken
 
 
 @pytest.fixture
 def scope(tmp_path: Path) -> Iterator[Scope]:
     """Give an agent with four versions, the first of which is deployed."""
-    database = Database(sqlite_address(tmp_path / "freehold.db"))
-    migrate(database, MIGRATIONS, lock=tmp_path / "lock")
+    database = taken(MIGRATIONS, tmp_path / "freehold.db")
     store = Store(database)
     with store.write() as platform:
         platform.tenants.add(Tenant(id="ten_1", slug="acme", name="Acme", uid=1, created_at=START))
