@@ -45,7 +45,7 @@ NO_ACT = {
 }
 """Routes that change nothing anybody could ask about, each with its reason."""
 NO_HASHES = (
-    "access.", "account.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
+    "access.", "account.", "sign_in.", "approval.", "connection.test", "effect.", "key_pair.", "message.", "run.", "runs.", "session.", "person.login_code",
     "person.sign_in", "tools.ask", "vault.",
 )  # fmt: skip
 """Acts that leave no thing other than it was, have hashes of their own, or name many things with rows of their own."""

@@ -100,7 +100,7 @@ async def test_a_consent_taken_back_is_an_account_that_ran_out_and_people_are_to
                 await get(it, number)
             assert refused.value.code == "not_connected"
         assert (await it.state())["state"] == "expired"
-        assert "account.expire" in await it.kit.actions()
+        assert "sign_in.expire" in await it.kit.actions()
         [warning] = await it.kit.web.sign_in_warnings()
         assert (warning["tenant"], warning["connection"], warning["what"]) == (TENANT, "crm", "expired")
         assert warning["connected_by"] == ADA
@@ -256,6 +256,16 @@ async def test_tokens_go_to_no_other_provider_than_the_one_that_gave_them(tmp_pa
         assert (await it.state())["state"] == "connected"
         elsewhere = told | {"token": "https://evil.example.com/token"}
         await it.kit.web.change_connection(TENANT, "crm", config={"oauth": elsewhere}, by=ADA)
+        assert (await it.state())["state"] == "none"
+
+
+async def test_tokens_go_to_no_other_server_than_the_one_they_were_given_for(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.signed_in()
+        there = config(it.server.url)["base_url"]
+        await it.kit.web.change_connection(TENANT, "crm", config={"base_url": f"{there}/v3"}, by=ADA)
+        assert (await it.state())["state"] == "connected"
+        await it.kit.web.change_connection(TENANT, "crm", config={"base_url": "https://evil.example.com/v2"}, by=ADA)
         assert (await it.state())["state"] == "none"
 
 

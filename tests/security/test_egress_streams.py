@@ -50,6 +50,24 @@ async def test_effects_that_are_paused_cut_what_is_under_way(tmp_path: Path) -> 
         forever.set()
 
 
+@pytest.mark.parametrize("how", ["delete", "change"])
+async def test_a_connection_that_is_another_cuts_what_went_by_it(tmp_path: Path, how: str) -> None:
+    forever = asyncio.Event()
+    async with relaying(tmp_path / "data", halting(forever)) as bench, bench.session() as session:
+        answer = await session.get("http://box/egress/shop/items")
+        assert await answer.content.readany() == b"first\n"
+        if how == "delete":
+            await bench.kit.web.delete_connection(TENANT, "shop", by="tester")
+        else:
+            await bench.kit.web.change_connection(TENANT, "shop", config={"allow": ["GET:/other"]}, by="tester")
+        async with asyncio.timeout(5):
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.content.readany()
+        (closed,) = await bench.record("egress.closed")
+        assert closed["detail"]["why"] == "connection_changed"
+        forever.set()
+
+
 async def test_a_session_carries_so_much_and_no_more(tmp_path: Path) -> None:
     big = Tells(pieces=[b"x" * 1000] * 5)
     async with relaying(tmp_path / "data", lambda _heard: big, egress_bytes=2048) as bench:

@@ -34,7 +34,7 @@ async def test_somebody_else_with_the_link_is_told_there_is_no_such_sign_in_and_
         assert (stolen.code, stolen.message) == (missing.code, missing.message) == ("unknown_sign_in", stolen.message)
         assert it.consents.asked == []
         assert (await it.came_back(brought))["connection"] == "crm"
-        assert "account.refuse" in await it.kit.actions()
+        assert "sign_in.refuse" in await it.kit.actions()
 
 
 @pytest.mark.parametrize("change", ["", "x", "cut", "other"])

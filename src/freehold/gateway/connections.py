@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection as Tx
 from sqlalchemy import Row, bindparam, delete, insert, select, update
@@ -128,7 +129,8 @@ def change(
     was, wanted = _told(found), _told(found) | {"config": merged, "secret": secret}
     if was != wanted:
         tx.execute(update(connections).where(*_is(owner, name)).values(config=merged, secret=secret))
-        if oauth.mark_of(found.config) != (terms.mark if terms else ""):  # what one provider gave goes to no other
+        mark = oauth.mark_of(found.config), _origin(found.config)
+        if mark != (terms.mark if terms else "", _origin(merged)):  # what was given for one server goes to no other
             tokens.forget(tx, keep, owner=owner, connection=name, by=by, why="changed")
         detail = {"kind": found.kind, "secret": secret, "changed": sorted(config) + sorted(other)}
         hashes = {"before": fingerprint(was), "after": fingerprint(wanted)}
@@ -184,6 +186,12 @@ def _is(owner: str, name: str) -> tuple[Any, Any]:
 
 def _connected(row: Row[Any]) -> Connected:
     return Connected(name=row.name, kind=row.kind, config=row.config, secret=row.secret, owner=row.tenant, id=row.id)
+
+
+def _origin(config: Mapping[str, Any]) -> str:
+    """Return the server that a connection leads to."""
+    parts = urlsplit(str(config.get("base_url", "")))
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _told(row: Row[Any]) -> dict[str, Any]:

@@ -32,10 +32,10 @@ _TOLD: Final = (
     "key_pair.make",
     "vault.list",
     "vault.rotate",
-    "account.connect",
-    "account.refresh",
-    "account.expire",
-    "account.disconnect",
+    "sign_in.connect",
+    "sign_in.refresh",
+    "sign_in.expire",
+    "sign_in.disconnect",
 )
 """Acts whose rows in the record tell the number of the list."""
 

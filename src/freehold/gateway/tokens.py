@@ -155,7 +155,7 @@ def connect(
     tx.execute(delete(tokens).where(*_is(owner, connection)))
     tx.execute(insert(tokens).values(tenant=owner, connection=connection, **row))
     detail = {"provider": provider, "scopes": list(scopes), "refreshable": row["refreshable"], "manifest": listed}
-    _note(tx, keep, owner, connection, by=by, action="account.connect", detail=detail)
+    _note(tx, keep, owner, connection, by=by, action="sign_in.connect", detail=detail)
     return account_of(tx.execute(_FIND, {"of_owner": owner, "of_connection": connection}).one())
 
 
@@ -168,7 +168,7 @@ def refreshed(tx: Tx, keep: Keep, *, owner: str, connection: str, granted: Grant
     changes |= {"scopes": list(granted.scopes)} if granted.scopes else {}
     tx.execute(update(tokens).where(*_is(owner, connection)).values(changes))
     detail = {"rotated": bool(granted.refresh), "manifest": listed}
-    _note(tx, keep, owner, connection, by="gateway", action="account.refresh", detail=detail)
+    _note(tx, keep, owner, connection, by="gateway", action="sign_in.refresh", detail=detail)
 
 
 def doubt(tx: Tx, keep: Keep, *, owner: str, connection: str) -> None:
@@ -185,7 +185,7 @@ def expire(tx: Tx, keep: Keep, *, owner: str, connection: str, why: str) -> None
     changes = {"state": TokenState.EXPIRED, "refreshable": False, "warned_at": None}
     tx.execute(update(tokens).where(*_is(owner, connection)).values(changes))
     detail = {"why": why, "manifest": listed}
-    _note(tx, keep, owner, connection, by="gateway", action="account.expire", detail=detail)
+    _note(tx, keep, owner, connection, by="gateway", action="sign_in.expire", detail=detail)
 
 
 def forget(tx: Tx, keep: Keep, *, owner: str, connection: str, by: str, why: str) -> bool:
@@ -195,7 +195,7 @@ def forget(tx: Tx, keep: Keep, *, owner: str, connection: str, by: str, why: str
     listed = secrets.put_ours(tx, keep, owner=owner, values=_none(connection), by=by)
     tx.execute(delete(tokens).where(*_is(owner, connection)))
     detail = {"why": why, "manifest": listed}
-    _note(tx, keep, owner, connection, by=by, action="account.disconnect", detail=detail)
+    _note(tx, keep, owner, connection, by=by, action="sign_in.disconnect", detail=detail)
     return True
 
 

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, final
 
 from sqlalchemy import Connection as Tx
@@ -55,6 +56,8 @@ class Session:
     box: str
     cut: Callable[[FreeholdError], None]
     """Ends it from our side, for the reason given."""
+    still: Callable[[Tx], None]
+    """Raises what else keeps it from going on."""
     most: int
     began: float
     bytes_in: int = 0
@@ -101,13 +104,14 @@ class Sessions:
         about: dict[str, Any],
         cut: Callable[[FreeholdError], None],
         also: Callable[[Tx], None] = lambda _tx: None,
+        still: Callable[[Tx], None] = lambda _tx: None,
     ) -> Session:
         """
         Return a session that is written down; only now may anything be dialled.
 
         `provider` is the connection or host it is with, `about` what the record tells of it, and `also` is done in the
-        same transaction. Raises what keeps `speaker` from it now, and `Exhausted` (`too_much`) where the box has as
-        many sessions as it may.
+        same transaction; it is cut when `still` raises. Raises what keeps `speaker` from it now, and `Exhausted`
+        (`too_much`) where the box has as many sessions as it may.
         """
         if self._of_box[box] >= self.limits.at_once:
             raise too_much(f"One sandbox has at most {self.limits.at_once} connections to the outside.")
@@ -119,7 +123,9 @@ class Sessions:
             raise
         reach("gateway", "intent")
         loop = asyncio.get_running_loop()
-        session = Session(id=made, speaker=speaker, box=box, cut=cut, most=self.limits.most_bytes, began=loop.time())
+        session = Session(
+            id=made, speaker=speaker, box=box, cut=cut, still=still, most=self.limits.most_bytes, began=loop.time()
+        )
         late = too_much(f"One session lasts at most {self.limits.seconds:g} seconds.")
         session.late = loop.call_later(self.limits.seconds, cut, late)
         self._live.add(session)
@@ -243,8 +249,8 @@ class Sessions:
             whom = session.speaker.whom
             which = (whom.tenant, whom.run, session.speaker.epoch)
             if which not in judged:
-                judged[which] = _error(tx, session.speaker)
-            error = judged[which]
+                judged[which] = _error(tx, partial(standing.require, speaker=session.speaker))
+            error = judged[which] or _error(tx, session.still)
             if error is not None:
                 found.append((session, error))
         return found
@@ -260,9 +266,9 @@ def too_much(what: str) -> Exhausted:
     )
 
 
-def _error(tx: Tx, speaker: Speaker) -> FreeholdError | None:
+def _error(tx: Tx, require: Callable[[Tx], None]) -> FreeholdError | None:
     try:
-        standing.require(tx, speaker)
+        require(tx)
     except FreeholdError as error:
         return error
     return None

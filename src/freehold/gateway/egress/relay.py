@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol, final
 from sqlalchemy import Connection as Tx
 from typing_extensions import override
 
-from freehold.core.errors import FreeholdError, Invalid
+from freehold.core.errors import Denied, FreeholdError, Invalid
 from freehold.failpoints import reach
-from freehold.gateway import connections
+from freehold.gateway import connections, ways
 from freehold.gateway.asgi import App, Receive, Scope, Send
 from freehold.gateway.calls.speaking import Speaker
 from freehold.gateway.connections import Connected, Drivers
@@ -96,6 +96,7 @@ class Relay:
         operation = standing.require_grant(speaker, wanted.connection, wanted.method)
         await self._accounts.ready(tenant, wanted.connection)
         found: list[tuple[Connected, Shaped]] = []
+        marks: list[str] = []
         about = {"connection": wanted.connection, "operation": operation}
 
         def shape_it(tx: Tx) -> None:
@@ -108,9 +109,19 @@ class Relay:
             )
             about["path"] = shaping.target(connected.config, shaped.path)
             found.append((connected, shaped))
+            marks.append(ways.mark_of(tx, connected))
+
+        def still(tx: Tx) -> None:
+            connected = connections.find(tx, self._drivers, tenant=tenant, name=wanted.connection)
+            if connected is None or ways.mark_of(tx, connected) != marks[-1]:
+                raise Denied(
+                    "The connection is not what it was when this began.",
+                    code="connection_changed",
+                    remedy="Ask again: what goes out goes by the connection as it is now.",
+                )
 
         session = await self.sessions.begin(
-            speaker, box, provider=wanted.connection, about=about, cut=cut, also=shape_it
+            speaker, box, provider=wanted.connection, about=about, cut=cut, also=shape_it, still=still
         )
         return session, *found[-1]
 

@@ -18,6 +18,8 @@ from freehold.gateway.ports import Credential
 from freehold.gateway.requesting.callers import is_between, same_header, same_parameter
 
 USUAL: Final = "header:Authorization"
+LONGEST: Final = 8_192
+"""Signs of a secret that is sent; tokens that carry claims have some thousand."""
 HERE: Final = "{secret}"
 PLACES: Final = "header:NAME, header:NAME=TEMPLATE with {secret}, query:NAME, path:NAME or basic"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}")
@@ -122,6 +124,8 @@ def _place(stated: str) -> Place:
 
 def _written(place: Place, credential: Credential) -> str:
     value = credential.reveal()
+    if len(value) > LONGEST:  # every answer is looked through for it, in all its spellings
+        raise bad_secret(f"is longer than {LONGEST} signs")
     if place.kind == "basic":
         if ":" not in value:
             raise bad_secret("is not USER:PASSWORD")

@@ -215,7 +215,7 @@ class Accounts:
         _, token = tokens.opened(tx, self._keep, owner=owner, connection=name)
         secret = secrets.opened(tx, self._keep, tenant=owner, name=terms.secret)
         detail = {"what": "refresh", "provider": terms.host}
-        self._keep.note(tx, owner or None, actor="gateway", action="account.ask", subject=name, detail=detail)
+        self._keep.note(tx, owner or None, actor="gateway", action="sign_in.ask", subject=name, detail=detail)
         return _Refresh(terms=terms, account=account, token=token, secret=secret)
 
     def _doubt(self, tx: Tx, tenant: str, name: str) -> None:

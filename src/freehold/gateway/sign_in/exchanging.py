@@ -106,7 +106,7 @@ class Exchange:
         """Write down that the provider is asked, and return how and as whom."""
         terms = self.terms(tx, owner, connection)
         secret = secrets.opened(tx, self._keep, tenant=owner, name=terms.secret)
-        self.note(tx, owner, connection, by, "account.ask", {"what": what, "provider": terms.host})
+        self.note(tx, owner, connection, by, "sign_in.ask", {"what": what, "provider": terms.host})
         return terms, secret
 
     def terms(self, tx: Tx, owner: str, connection: str) -> Terms:

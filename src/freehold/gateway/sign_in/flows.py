@@ -61,7 +61,7 @@ class Flows:
             sealed = {name: getattr(departure, name) for name in Departure.__slots__} | {"mark": terms.mark} | token
             named = {"owner": owner, "sign_in": sign_in, "connection": connection, "by": by}
             begun.begin(tx, self._keep, told=sealed, until=until, **named)
-            self._exchange.note(tx, owner, connection, by, "account.start", {"provider": terms.host})
+            self._exchange.note(tx, owner, connection, by, "sign_in.start", {"provider": terms.host})
 
         await self._keep.write(work)
         url = signed.address(terms, token["token"]) if token else shaping.address(terms, departure)
@@ -125,7 +125,7 @@ class Flows:
         )
 
     def _refuse(self, tx: Tx, row: Any, arrival: Arrival, why: str) -> None:
-        self._exchange.note(tx, row.tenant, row.connection, arrival.by, "account.refuse", {"why": why})
+        self._exchange.note(tx, row.tenant, row.connection, arrival.by, "sign_in.refuse", {"why": why})
 
     def _wrong(self, tx: Tx, row: Any, told: Mapping[str, Any], arrival: Arrival) -> FreeholdError | None:
         terms = self._exchange.same(tx, row, told)
