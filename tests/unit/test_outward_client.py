@@ -1,6 +1,8 @@
 """The client asks exactly what it was told to, of exactly whom was judged, and follows nobody anywhere."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from freehold.gateway.outward.destinations import Open
 from freehold.gateway.outward.exchange import Sent
 from freehold.gateway.outward.guard import Guard
 from freehold.gateway.ports import NotSent
+from tests.dialling import loopback
 
 ACME, OTHER = Behalf("ten_1"), Behalf("ten_2")
 NAME = "near.example"
@@ -176,3 +179,42 @@ async def test_a_header_that_would_be_two_is_not_sent(value: str) -> None:
         with pytest.raises(NotSent):
             await get(client, f"http://{NAME}:{server.port}/", Authorization=value)
         assert server.heads == []
+
+
+async def test_a_server_that_only_announces_an_answer_is_silent() -> None:
+    async def announce(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    listening = await asyncio.start_server(announce, "127.0.0.1", 0)
+    client = Client(Guard(loopback), silence=0.3)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable) as refused:
+            await client.send(Sent(method="GET", url=url, headers={}), ACME, lambda: None)
+    assert refused.value.code == "server_timeout"
+    await client.close()
+    listening.close()
+
+
+async def test_an_address_that_lets_nobody_in_was_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that is full answers no greeting at all: connecting takes too long, and nothing left."""
+    monkeypatch.setattr("freehold.gateway.outward.client.CONNECT_SECONDS", 0.2)
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    waiting = [socket.socket() for _ in range(4)]
+    for one in waiting:
+        one.setblocking(False)  # noqa: FBT003 - its only argument
+        one.connect_ex(full.getsockname())
+    client = Client(Guard(loopback))
+    url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+    async with asyncio.timeout(5):
+        with pytest.raises(NotSent):
+            await client.send(Sent(method="POST", url=url, headers={}, body=b"x"), ACME, lambda: None)
+    await client.close()
+    for one in (full, *waiting):
+        one.close()

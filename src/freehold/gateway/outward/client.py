@@ -7,6 +7,7 @@ nobody said it should go; nothing asks for a packed answer, because what is pack
 anything.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -102,9 +103,11 @@ class Client:
         failed: Exception | None = None
         for address in tried(await self._guard.addresses(place, behalf)):
             try:
-                return await self._sent(sent, address, on_sent)
-            except aiohttp.ClientConnectorError as error:
-                failed = error
+                # A server that says so much before its answer that none ever begins is silent, too.
+                async with asyncio.timeout(self._silence if sent.pieces is None else None):
+                    return await self._sent(sent, address, on_sent)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                failed = error  # nothing was sent
             except (aiohttp.ClientError, OSError) as error:
                 raise self._told(kind_of(error)) from error
             except ValueError as error:
@@ -158,7 +161,7 @@ class Client:
 
 def kind_of(error: Exception) -> Trouble:
     """Return what an error of aiohttp's means."""
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return Trouble.UNREACHABLE
     if isinstance(error, TimeoutError):
         return Trouble.SILENT
