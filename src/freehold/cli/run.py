@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from freehold.cli import run_audit
+from freehold.cli import run_audit, run_metrics
 from freehold.cli.calling import api, of_tenant
 from freehold.cli.options import JsonOption, LimitOption, TenantOption, WaitOption
 from freehold.cli.showing import clean, show, table
 
 app = typer.Typer()
 run_audit.add_to(app)
+run_metrics.add_to(app)
 
 LINE = "{id} is {state}"
 
@@ -33,18 +34,22 @@ def start_run(
 def list_runs(
     tenant: TenantOption,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    metrics: Annotated[bool, typer.Option("--metrics", help="With how long they took, and what they cost.")] = False,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List runs, newest first."""
     found = api().items(of_tenant(tenant, "runs"), limit=limit, state=state)
+    if metrics:
+        run_metrics.show_list(tenant, found, as_json=as_json)
+        return
     table(found, "id", "agent", "state", "waits_for", "trigger", "created_at", "input", as_json=as_json)
 
 
 @app.command("show")
 def show_run(run: str, tenant: TenantOption, as_json: JsonOption = False) -> None:
-    """Show RUN."""
-    show(api().get(of_tenant(tenant, "runs", run)), as_json=as_json)
+    """Show RUN, how long it took and what it cost."""
+    run_metrics.show_one(tenant, api().get(of_tenant(tenant, "runs", run)), as_json=as_json)
 
 
 @app.command("events")

@@ -87,6 +87,7 @@ GET     /tenants/{tenant}/messages/{message}            messages:read
 GET     /tenants/{tenant}/conversations/{conversation}/messages  messages:read
 GET     /tenants/{tenant}/runs                          runs:read
 POST    /tenants/{tenant}/runs                          runs:write
+GET     /tenants/{tenant}/runs/metrics                  runs:read
 GET     /tenants/{tenant}/runs/{run}                    runs:read
 GET     /tenants/{tenant}/runs/{run}/events             runs:read
 GET     /tenants/{tenant}/runs/{run}/steps              runs:read
