@@ -14,7 +14,14 @@ from freehold.core.errors import Unavailable
 
 Told = tuple[str, dict[str, Any]]
 
-QUESTION = {"id": "apr_1", "run": "run_child", "operation": "delete_file", "arguments": {"path": "a"}, "hash": "h"}
+QUESTION = {
+    "id": "apr_1",
+    "run": "run_child",
+    "connection": "sandbox",
+    "operation": "delete_file",
+    "arguments": {"path": "a"},
+    "hash": "h",
+}
 
 
 class ScriptedApi(Api):
