@@ -31,6 +31,7 @@ NOUNS: Final = {
     "budget": "Budgets: how much may be spent.",
     "account": "Accounts: mark-up, credit, and where models may be.",
     "switch": "Kill switches: pause effects, cancel runs, revoke access.",
+    "platform": "The platform as a whole: its queue.",
     "sandbox": "Sandboxes, where commands and programs of agents run.",
     "audit": "The record of who did what.",
 }

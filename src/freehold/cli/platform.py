@@ -1,4 +1,4 @@
-"""Commands that start and look at the platform on this machine."""
+"""Commands that start and look at the platform on this machine, and `freehold platform`, which asks a running one."""
 
 import importlib
 import json
@@ -8,10 +8,38 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from freehold.cli.options import JsonOption
-from freehold.cli.showing import bold, clean, colour, note, table
+from freehold.cli.calling import api
+from freehold.cli.options import JsonOption, LimitOption
+from freehold.cli.showing import bold, clean, colour, note, show, table
 
 PAINT: Final = {"web": "blue", "worker": "green", "gateway": "yellow", "up": "dim"}
+
+
+app = typer.Typer()
+
+
+@app.callback()
+def _of_platform() -> None:
+    pass  # without it a single command would take the place of the noun
+
+
+@app.command("queue")
+def show_queue(limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """Show how many runs queue, run and wait, in which tenants and since when, and who works."""
+    told = api().get("platform/queue", limit=min(limit, 500))
+    if as_json:
+        show(told, as_json=True)
+        return
+    queued = f"{told['queued']} queued (the oldest for {told['oldest_seconds']:g} s)"
+    print(f"{queued}, {told['running']} running, {told['waiting']} waiting, {told['paused']} paused")
+    for worker in told["workers"]:
+        gone = "" if worker["alive"] else colour(" - gone: its lease is over", "red")
+        print(f"worker {worker['id']}, last sign {worker['lease_age_seconds']:g} s ago{gone}")
+    if not told["workers"]:
+        print(colour("no worker looks after them", "red"))
+    repeats = ", ".join(f"{count} of {kind}s" for kind, count in told["duplicates"].items())
+    print(f"repeats that did nothing since web began: {repeats}")
+    table(told["tenants"], "slug", "queued", "running", "waiting", "paused", "oldest_seconds", as_json=False)
 
 
 def add_to(app: typer.Typer) -> None:

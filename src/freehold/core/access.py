@@ -178,6 +178,7 @@ POST    /keys                                           platform:admin
 DELETE  /keys/{key}                                     platform:admin
 POST    /keys/{key}/rotate                              platform:admin
 GET     /usage                                          platform:read
+GET     /platform/queue                                 platform:read
 GET     /audit                                          platform:read
 GET     /audit/verify                                   platform:read
 GET     /audit/export                                   platform:read

@@ -36,6 +36,7 @@ from freehold.web import (
     passkeys,
     people,
     problems,
+    queue,
     quotas,
     receipts,
     run_audit,
@@ -58,7 +59,7 @@ from freehold.web.pages.routes import ROUTERS
 from freehold.web.state import State
 
 NOUNS = (
-    ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, agents, run_metrics, runs, run_audit, messages, approvals, secrets,
+    ways, login, sessions, me, passkeys, tenants, receipts, switches, tiers, quotas, queue, agents, run_metrics, runs, run_audit, messages, approvals, secrets,
     connections, connection_tools, sign_ins, destinations, channels, keys, people, members, invitations, usage, budgets,
     accounts, levels, model_keys, audit,
 )  # fmt: skip
