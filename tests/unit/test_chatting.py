@@ -20,6 +20,8 @@ QUESTION = {
     "connection": "sandbox",
     "operation": "delete_file",
     "arguments": {"path": "a"},
+    "kind": "destroy",
+    "reason": "",
     "hash": "h",
 }
 
