@@ -27,7 +27,7 @@ def deploy(scope: Scope, *, agent: str, version: str, share: int | None = None, 
     Both are named by name, id or number. All of them ends a share. Raises `NotFound` for what is not there, `Invalid`
     (`bad_share`), and `Conflict` (`deployed_already`) for a share of what all of them start with already.
     """
-    before = scope.agents.find(agent)
+    before = scope.agents.taken(agent)
     wanted = scope.versions.named(before.id, version)
     if share is None:
         after = deployed(scope, before, wanted.id, at=at)
@@ -46,7 +46,7 @@ def roll_back(scope: Scope, *, agent: str, by: str, at: datetime) -> Agent:
     While a version is tried by a share of them, that is what is taken back. Raises `Conflict` (`nothing_before`)
     where nothing else was ever deployed before.
     """
-    before = scope.agents.find(agent)
+    before = scope.agents.taken(agent)
     after = replace(before, trial=None, share=0) if before.trial else _earlier(scope, before)
     scope.agents.save(after)
     _note(scope, before, after, action="agent.rollback", by=by, at=at)

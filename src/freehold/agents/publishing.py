@@ -108,7 +108,7 @@ async def new_version(
             if known is None:
                 numbered = replace(version, number=scope.versions.next_number(found.id))
                 scope.versions.add(numbered)
-            before = scope.agents.find(found.id)
+            before = scope.agents.taken(found.id)
             after = deployed(scope, before, version.id, at=clock.now()) if deploy else before
             was = before.version if deploy else ""
             _note(scope, version, at=clock.now(), by=by, action="version.create", name=found.name, before=was)

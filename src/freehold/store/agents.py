@@ -1,4 +1,4 @@
-"""Agents and versions of one tenant."""
+"""Agents, their versions and deployments, of one tenant."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Select,
     Text,
     UniqueConstraint,
     bindparam,
@@ -71,6 +72,7 @@ _AGENT: Final = select(agent_table).where(
     agent_table.c.tenant == bindparam("of_tenant"),
     (agent_table.c.name == bindparam("of_name")) | (agent_table.c.id == bindparam("of_name")),
 )
+_AGENT_TAKEN: Final = _AGENT.with_for_update()
 _VERSION: Final = select(version_table).where(
     version_table.c.tenant == bindparam("of_tenant"), version_table.c.id == bindparam("of_id")
 )
@@ -113,10 +115,11 @@ class Agents:
 
     def find(self, name: str) -> Agent:
         """Return the agent whose name or id is `name`; raise `NotFound` where there is none."""
-        found = self._row(name)
-        if found is None:
-            raise NotFound("There is no such agent.", remedy="`freehold agent list` shows the tenant's agents.")
-        return found
+        return self._known(self._row(name))
+
+    def taken(self, name: str) -> Agent:
+        """Return the agent as `find` does, to change it: whoever else takes it waits until this transaction is over."""
+        return self._known(self._row(name, _AGENT_TAKEN))
 
     def page(self, *, after: str = "", limit: int = 100) -> list[Agent]:
         """Return agents by id, those behind `after`, at most `limit`."""
@@ -133,8 +136,14 @@ class Agents:
             .values(version=agent.version, deployment=agent.deployment, trial=agent.trial, share=agent.share)
         )
 
-    def _row(self, name: str) -> Agent | None:
-        row = self._connection.execute(_AGENT, {"of_tenant": self._tenant, "of_name": name}).mappings().first()
+    @staticmethod
+    def _known(found: Agent | None) -> Agent:
+        if found is None:
+            raise NotFound("There is no such agent.", remedy="`freehold agent list` shows the tenant's agents.")
+        return found
+
+    def _row(self, name: str, query: Select[Any] = _AGENT) -> Agent | None:
+        row = self._connection.execute(query, {"of_tenant": self._tenant, "of_name": name}).mappings().first()
         if row is None or self._agent not in {None, row["id"]}:
             return None
         return Agent(**fields(row, "tenant"))
