@@ -90,6 +90,27 @@ async def test_single_runs_are_measured_and_a_foreign_one_is_not_there(web: Web,
     assert foreign.status_code == 404
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"since": "9999-12-31T23:59:59-14:00"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"runs": ","},
+    ],
+)
+async def test_odd_questions_have_plain_answers(web: Web, api: httpx.AsyncClient, query: dict[str, str]) -> None:
+    await took(web, api, 1, 1)
+    answer = await api.get(f"{RUNS}/metrics", params=query)
+    assert answer.status_code == 200
+    assert (answer.json()["total"] or {"runs": 0})["runs"] == 0 or "0001" in query.get("since", "")
+
+
+async def test_too_many_runs_are_not_named_at_once(web: Web, api: httpx.AsyncClient) -> None:
+    answer = await api.get(f"{RUNS}/metrics", params={"runs": ",".join(f"run_{n}" for n in range(101))})
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many")
+
+
 async def test_a_key_for_one_agent_measures_its_runs_alone(web: Web, api: httpx.AsyncClient) -> None:
     await took(web, api, 1, 1)
     bound = web.agent(acme(web), "bound")

@@ -16,10 +16,12 @@ from freehold.store.figures import Figures
 from freehold.store.scope import Scope
 from freehold.store.threads import in_thread
 from freehold.web.access import Here, InTenant
+from freehold.web.views import moment
 
 router = APIRouter(prefix="/tenants/{tenant}/runs", tags=["runs"])
 
 WITHIN: Final = timedelta(days=30)
+AHEAD: Final = timedelta(days=1)
 MOST: Final = 5_000
 NAMED: Final = 100
 SPREAD: Final = ("duration_ms", "queued_ms", "running_ms", "waiting_ms", "paused_ms", "model_ms", "tool_ms")
@@ -100,16 +102,16 @@ async def measure_runs(
     if runs:
         return await _single(at, [one for one in runs.split(",") if one])
     now = at.state.clock.now()
-    begin = since or now - WITHIN
-    found, names = await in_thread(_many, at, begin, until or now + timedelta(days=1), agent)
-    costs = await _costs(at, [run for run, _ in found[:MOST]], begin)
+    begin, end = _within(since or now - WITHIN, now), _within(until or now + AHEAD, now)
+    found, names = await in_thread(_many, at, begin, end, agent)
     kept = found[:MOST]
+    costs = await _costs(at, [run for run, _ in kept], begin)
     groups: dict[str, list[tuple[Run, Measured]]] = {}
     for run, numbers in kept:
         key = run.agent if by == "agent" else run.created_at.astimezone(UTC).date().isoformat()
         groups.setdefault(key, []).append((run, numbers))
     return RunMetricsView(
-        since=begin.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        since=moment(begin),
         cut=len(found) > MOST,
         total=_group("", "", kept, costs),
         groups=[_group(key, names.get(key, ""), of, costs) for key, of in sorted(groups.items())],
@@ -120,13 +122,20 @@ async def _single(at: Here, runs: list[str]) -> RunMetricsView:
     if len(runs) > NAMED:
         raise Invalid(f"At most {NAMED} runs are named at once.", code="too_many", remedy="Ask for fewer at once.")
     found = await in_thread(_named, at, runs)
-    costs = await _costs(at, [run for run, _ in found], min(run.created_at for run, _ in found))
+    oldest = min((run.created_at for run, _ in found), default=at.state.clock.now())
+    costs = await _costs(at, [run for run, _ in found], oldest)
     return RunMetricsView(
         items=[
             RunNumbersView(run=run.id, state=run.state, **asdict(numbers), **_cost([run], costs))
             for run, numbers in found
         ]
     )
+
+
+def _within(stated: datetime, now: datetime) -> datetime:
+    """Return a time as stated, or the nearest at which there can be runs."""
+    seconds = min(max(0.0, stated.timestamp()), (now + AHEAD).timestamp())
+    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 def _named(at: Here, runs: list[str]) -> list[tuple[Run, Measured]]:
