@@ -264,7 +264,7 @@ async def test_who_grants_searching_without_a_connection_is_told_how_to_make_one
         with pytest.raises(Invalid) as caught:
             await kit.publish(tools={"web_search": "allow"})
     assert caught.value.code == "unknown_tool"
-    assert "freehold connection create search search --config provider=" in caught.value.remedy
+    assert "freehold connection create search search --tenant TENANT --config provider=" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
