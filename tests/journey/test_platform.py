@@ -15,7 +15,7 @@ import pytest
 from freehold.cli.calling import of_tenant
 from freehold.testing.platform import LocalPlatform
 from freehold.testing.providers import Says, provider
-from tests.platforms import HOOK_SECRET, Desk, mailbox, run_cli, told, until
+from tests.platforms import HOOK_SECRET, Desk, mailbox, run_apart, run_cli, told, until
 from tools import verify_audit
 
 
@@ -207,7 +207,7 @@ def test_usage_counts_models_and_sandboxes(platform: LocalPlatform, desk: Desk) 
 def test_a_noun_answers_within_the_time_of_one_request(platform: LocalPlatform) -> None:
     def once() -> float:
         began = time.perf_counter()
-        assert run_cli(platform, "tenant", "list", "--json").returncode == 0
+        assert run_apart(platform, "tenant", "list", "--json").returncode == 0
         return time.perf_counter() - began
 
     assert min(once() for _ in range(5)) < 0.5  # 0.3 s on a quiet machine; the benchmark says how long
@@ -228,6 +228,7 @@ def test_a_chat_streams_shows_its_tools_and_asks_on_the_spot(platform: LocalPlat
 
 async def test_any_openai_compatible_provider_answers(platform: LocalPlatform, desk: Desk) -> None:
     async with provider(Says(pieces=["Good ", "day."], usage=(7, 3))) as counterpart:
+        desk.once("destinations", {"name": "here", "place": "127.0.0.1:*"})
         await asyncio.to_thread(told, platform, "tenant", "create", "outside")
         await asyncio.to_thread(told, platform, "secret", "set", "key", "-t", "outside", input="sk-outside-77")
         await asyncio.to_thread(
