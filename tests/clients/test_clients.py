@@ -28,6 +28,8 @@ SCRIPTS = {
     "openai_js.mjs": Path(shutil.which("node") or "node"),
     "curl.sh": Path("/bin/bash"),
 }
+HEAVY = {"pydantic_ai_client.py", "litellm_client.py"}
+"""These take seconds to come up and ask as the others do: they are tried in the long tests."""
 
 pytestmark = [
     pytest.mark.skipif(not (NEW.exists() and LITELLM.exists()), reason=MISSING),
@@ -35,7 +37,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=SCRIPTS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.long] * (name in HEAVY)) for name in SCRIPTS])
 def script(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
     if name.endswith(".mjs") and not (HERE / "node_modules/openai").is_dir():
