@@ -16,7 +16,7 @@ from freehold.gateway.client import WebGateway
 from freehold.testing.platform import free_port
 from freehold.testing.upstream.acts import Act
 from freehold.testing.upstream.server import Upstream, serving
-from tests.gateways import AGENT, TENANT, running
+from tests.gateways import AGENT, TENANT, Kit, running
 
 CREDENTIAL: Final = "sk-upstream-4f1d"
 """What the provider knows the gateway by."""
@@ -56,6 +56,8 @@ class Desk:
     address: str
     key: str = ""
     client: aiohttp.ClientSession = field(init=False)
+    kit: Kit | None = None
+    """The gateway, where it is in this process."""
 
     def __post_init__(self) -> None:
         self.client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
@@ -131,7 +133,7 @@ async def calling(
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(serving(*script, **dict(upstream or {})))
         kit = await stack.enter_async_context(running(data, gateway_address=address, **how))
-        desk = Desk(data, behind, kit.web, address)
+        desk = Desk(data, behind, kit.web, address, kit=kit)
         stack.push_async_callback(desk.client.close)
         await desk.prepare()
         yield desk

@@ -21,7 +21,7 @@ async def test_an_api_is_connected_with_what_it_allows_and_where_the_secret_goes
     rules = ["--allow", "GET:/items/*", "--allow", "POST:/items", "--inject", "header:X-Api-Key", "--secret", "crm"]
     more = ["--header", "Notion-Version=2022-06-28", "--idempotency", "Idempotency-Key", "--keep", "query:key"]
     made = await run("connection", "create", "http", "crm", "--base-url", "https://crm.example/v2", *rules, *more)
-    assert "freehold connection tools crm" in made.stdout
+    assert "freehold connection tools crm" in made.output
     (told,) = json.loads((await run("connection", "list", "--json")).stdout)
     assert (told["kind"], told["secret"]) == ("http", "crm")
     assert told["config"] == {

@@ -96,7 +96,10 @@ async def test_nothing_of_this_hosts_own_root_is_there(ground: Ground) -> None:
     top = set((await shell(guest, "ls -A /")).stdout.decode().split())
     assert top == {"bin", "dev", "etc", "freehold", "lib", "lib64", "proc", "sbin", "tmp", "usr", "var", "work"}
     etc = set((await shell(guest, "ls -A /etc")).stdout.decode().split())
-    assert etc <= {"alternatives", "group", "hosts", "ld.so.cache", "nsswitch.conf", "passwd"}
+    trusted = {"pki", "ssl"}  # certificates that say who is who outside, and no key of ours
+    assert etc <= {"alternatives", "group", "hosts", "ld.so.cache", "nsswitch.conf", "passwd"} | trusted
+    keys = await shell(guest, "grep -rlE 'PRIVATE KEY' /etc/ssl /etc/pki 2>/dev/null | wc -l")
+    assert keys.stdout.split() == [b"0"]
     assert (await shell(guest, "cut -d: -f1 /etc/passwd")).stdout.split() == [b"root", b"agent"]
 
 
