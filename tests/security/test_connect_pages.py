@@ -2,8 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,29 +12,11 @@ from freehold.core.tenants import Tenant
 from freehold.tenants.sealing import Seal
 from freehold.web.connect_links import Link, written
 from tests import crowd
-from tests.journey.test_connecting import SIGN_IN, come_back, connected, link, sent_off
-from tests.webs import ADDRESS, SEAL, Web, bearer, client, made
+from tests.journey.test_connecting import SIGN_IN, acme, browser, come_back, connected, link, sent_off, web
+from tests.webs import ADDRESS, SEAL, Web, bearer, client
 
+__all__ = ["acme", "browser", "web"]
 AWAY = "https://evil.example"
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Web:
-    return made(tmp_path)
-
-
-@pytest.fixture
-def acme(web: Web) -> Tenant:
-    tenant = web.tenant("acme")
-    connected(web, tenant.id)
-    return tenant
-
-
-@pytest.fixture
-def browser(web: Web) -> Iterator[TestClient]:
-    with client(web, None) as asking:
-        asking.headers["Accept"] = "text/html"
-        yield asking
 
 
 @pytest.fixture

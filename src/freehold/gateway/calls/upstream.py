@@ -1,13 +1,10 @@
 """What goes wrong on the way to a model's provider, in the words that whoever calls a model knows."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-from freehold.core.errors import Unavailable
-from freehold.gateway.outward.client import Trouble
+from freehold.gateway.outward.client import Trouble, told_in
 
-_TROUBLES: Final[Mapping[Trouble, tuple[str, str, str]]] = MappingProxyType(
+provider_trouble: Final = told_in(
     {
         Trouble.UNREACHABLE: (
             "The model's provider cannot be reached.",
@@ -24,9 +21,3 @@ _TROUBLES: Final[Mapping[Trouble, tuple[str, str, str]]] = MappingProxyType(
         Trouble.BROKEN: ("The model's provider failed.", "provider_unavailable", ""),
     }
 )
-
-
-def provider_trouble(what: Trouble) -> Unavailable:
-    """Return what went wrong as the kind of error that says whether something may have happened."""
-    message, code, remedy = _TROUBLES[what]
-    return what.kind(message, code=code, remedy=remedy)

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Se
 from enum import Enum
 from functools import lru_cache
 from itertools import zip_longest
-from types import MappingProxyType
 from typing import Final, final
 
 import aiohttp
@@ -58,7 +57,17 @@ Told = Callable[[Trouble], Unavailable]
 """Says what went wrong in the words of whoever asked, as an error of its `kind`."""
 
 
-_TROUBLES: Final[Mapping[Trouble, tuple[str, str, str]]] = MappingProxyType(
+def told_in(words: Mapping[Trouble, tuple[str, str, str]]) -> Told:
+    """Return what tells each trouble in these words: message, code and remedy of it."""
+
+    def told(what: Trouble) -> Unavailable:
+        message, code, remedy = words[what]
+        return what.kind(message, code=code, remedy=remedy)
+
+    return told
+
+
+trouble: Final = told_in(
     {
         Trouble.UNREACHABLE: (
             "The server cannot be reached.",
@@ -75,12 +84,7 @@ _TROUBLES: Final[Mapping[Trouble, tuple[str, str, str]]] = MappingProxyType(
         Trouble.BROKEN: ("The server failed.", "server_failed", ""),
     }
 )
-
-
-def trouble(what: Trouble) -> Unavailable:
-    """Return what went wrong, in words that fit every server."""
-    message, code, remedy = _TROUBLES[what]
-    return what.kind(message, code=code, remedy=remedy)
+"""What went wrong, in words that fit every server."""
 
 
 @final
